@@ -1,0 +1,167 @@
+/**
+ * The words of the engine's door: what an append asks for, what it answers, and how events are read. Byte strings
+ * stay bytes; UUIDs are 16 bytes. Numbers are whole and below 2^53.
+ */
+import type { SierraError } from '../../../common/errors.ts';
+
+/**
+ * Condition on a stream before an event: `any`, `exists` (one event or more), `empty` (none), or the exact current
+ * version. Versions above 2^53 - 1 are `bigint`: they never match, but are quoted exactly in the error.
+ */
+export type ExpectedVersion = 'any' | 'exists' | 'empty' | number | bigint;
+
+export interface EventDraft {
+  readonly streamId: Uint8Array;
+  readonly eventName: Uint8Array;
+  /** 16 bytes, or null: drawn by the engine. Only supplied ids take part in idempotency. */
+  readonly eventId: Uint8Array | null;
+  readonly expectedVersion: ExpectedVersion;
+  /** Milliseconds since 1970, or null: now. A `bigint` is out of range and refused. */
+  readonly timestamp: number | bigint | null;
+  readonly metadata: Uint8Array;
+  readonly payload: Uint8Array;
+}
+
+/** One transaction: events of one partition, all or nothing. The engine copies what it keeps before it returns. */
+export interface AppendRequest {
+  /** 16 bytes. */
+  readonly partitionKey: Uint8Array;
+  readonly events: readonly EventDraft[];
+}
+
+export interface AppendedEvent {
+  readonly eventId: Uint8Array;
+  readonly streamId: Uint8Array;
+  readonly version: number;
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+}
+
+export interface Appended {
+  readonly partitionKey: Uint8Array;
+  readonly partition: number;
+  /** Sequence of the first event; the others follow without a gap. */
+  readonly firstSequence: number;
+  readonly events: readonly AppendedEvent[];
+}
+
+/** Called exactly once, never before `append` has returned. */
+export type AppendCallback = (error: SierraError | null, appended: Appended | null) => void;
+
+/**
+ * One event as it stands in the log: places in a buffer, nothing copied. The same object is filled anew for each event;
+ * it and its buffer are only valid until the visitor returns.
+ */
+export interface EventView {
+  readonly bytes: Buffer;
+  /** Offset of 16 bytes. */
+  readonly eventIdAt: number;
+  /** Offset of 16 bytes. */
+  readonly partitionKeyAt: number;
+  readonly partition: number;
+  /** 16 bytes, in a buffer of their own. */
+  readonly transactionId: Buffer;
+  readonly sequence: number;
+  readonly version: number;
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  /** The four byte strings stand back to back: each ends where the next begins. */
+  readonly streamIdAt: number;
+  readonly eventNameAt: number;
+  readonly metadataAt: number;
+  readonly payloadAt: number;
+  readonly payloadEnd: number;
+}
+
+/**
+ * Is shown the events of a range in ascending order. Returns true to take the event and go on; false means: not taken,
+ * the page is full. Must not keep the view.
+ */
+export type EventVisitor = (event: EventView) => boolean;
+
+/** Both ends inclusive; `to` may be `Infinity`. */
+export interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface StreamRange extends Range {
+  readonly streamId: Uint8Array;
+  /** 16 bytes; only events stored under this key are shown. */
+  readonly partitionKey: Uint8Array;
+}
+
+export interface PartitionRange extends Range {
+  readonly partition: number;
+}
+
+/** Whether the range holds at least one event behind the last one taken. */
+export interface PageEnd {
+  readonly hasMore: boolean;
+}
+
+export interface CacheStatistics {
+  readonly hits: number;
+  readonly misses: number;
+  readonly entries: number;
+  readonly memoryBytes: number;
+  readonly maxBytes: number;
+  readonly blockBytes: number;
+  readonly evictions: number;
+}
+
+/** Facts of the data directory that clients see. */
+export interface StoreFacts {
+  /** UUID of this disk; survives restarts. */
+  readonly memberId: string;
+  /** UUID of the cluster it belongs to. */
+  readonly clusterId: string;
+  readonly partitionCount: number;
+  readonly bucketCount: number;
+  readonly appendMaxBytes: number;
+}
+
+/**
+ * What commands need of a store; implemented by the engine, routed to by `cluster/`. Errors are {@link SierraError}s;
+ * reads reject with them, or throw them when they answer at once.
+ */
+export interface EventStore {
+  readonly facts: StoreFacts;
+  /**
+   * Appends a transaction. Appends of one caller take effect in the order of their calls as long as the caller waits
+   * for the returned promise, where there is one, before its next append: it resolves when the place in the order is
+   * fixed (usually at once: null). Durability is what the callback waits for.
+   */
+  append(request: AppendRequest, done: AppendCallback): Promise<void> | null;
+  /** Shows the event with this id, the one in the id's own bucket first, else the oldest; false where there is none. */
+  readEvent(eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean>;
+  readStream(range: StreamRange, visit: EventVisitor): PageEnd | Promise<PageEnd>;
+  readPartition(range: PartitionRange, visit: EventVisitor): PageEnd | Promise<PageEnd>;
+  /** Version of the latest event, or null for an empty stream. */
+  streamVersion(
+    streamId: Uint8Array,
+    partitionKey: Uint8Array,
+  ): number | null | Promise<number | null>;
+  /** Sequence of the latest event, or null for an empty partition. */
+  partitionSequence(partition: number): number | null | Promise<number | null>;
+  cacheStatistics(): CacheStatistics;
+  statistics(): StoreStatistics;
+}
+
+/** Gauges for metrics. */
+export interface StoreStatistics {
+  /** Appends accepted and not yet answered. */
+  readonly appendsInFlight: number;
+  /** Bytes waiting for the next journal round. */
+  readonly journalQueuedBytes: number;
+  /** Share of the journal that is not yet reusable, 0 to 1. */
+  readonly journalFill: number;
+  readonly segmentsSealed: number;
+  readonly segmentBytes: number;
+  readonly headsCached: number;
+  readonly filterBytes: number;
+  /** Buckets that refuse writes because of damage. */
+  readonly quarantined: readonly number[];
+  readonly diskFull: boolean;
+  readonly openFiles: number;
+}

@@ -1,0 +1,34 @@
+/** Every file name of a data directory is made and parsed here. */
+
+export const IDENTITY_FILE = 'identity.json';
+export const LOCK_FILE = 'lock';
+
+const SEGMENT_DIGITS = 10;
+
+export const journalFolder = (directory: string): string => `${directory}/journal`;
+export const journalFileName = (slot: number): string => `${String(slot).padStart(4, '0')}.journal`;
+export const parseJournalFileName = (name: string): number | null =>
+  /^\d{4}\.journal$/.test(name) ? Number(name.slice(0, 4)) : null;
+
+export const bucketsFolder = (directory: string): string => `${directory}/buckets`;
+export const bucketFolder = (directory: string, bucket: number): string =>
+  `${directory}/buckets/${String(bucket).padStart(5, '0')}`;
+export const segmentsFolder = (directory: string, bucket: number): string =>
+  `${bucketFolder(directory, bucket)}/segments`;
+
+const numbered = (segment: number, suffix: string): string =>
+  `${String(segment).padStart(SEGMENT_DIGITS, '0')}.${suffix}`;
+
+/** The log itself. */
+export const segmentFileName = (segment: number): string => numbered(segment, 'log');
+/** Derived: stream id → positions. */
+export const streamIndexFileName = (segment: number): string => numbered(segment, 'streams');
+/** Derived: partition sequence → position. */
+export const partitionIndexFileName = (segment: number): string => numbered(segment, 'partitions');
+/** Derived: event id → position. */
+export const eventIndexFileName = (segment: number): string => numbered(segment, 'events');
+
+/** The number of a segment file, or null for any other name. */
+export function parseSegmentFileName(name: string): number | null {
+  return /^\d{10}\.log$/.test(name) ? Number(name.slice(0, SEGMENT_DIGITS)) : null;
+}
