@@ -2,7 +2,23 @@
  * The errors a client can see. `code` is the first word of the RESP error and is stable; callers match on it, never
  * on the message. Codes and their meaning: the wire protocol, sections 5.3 and 8.
  */
-const outcomes = {
+export type ErrorCode =
+  | 'INVALIDARG'
+  | 'WRONGVER'
+  | 'DBOPFAILED'
+  | 'NOTFOUND'
+  | 'NOPROTO'
+  | 'ERR'
+  | 'DISKFULL'
+  | 'TRYAGAIN'
+  | 'CLUSTERDOWN'
+  | 'INSUFFICIENTREPLICAS'
+  | 'BUFFERFULL'
+  | 'READERR'
+  | 'QUORUMFAILED';
+
+/** What each code means, and whether the request that it answers may have been done. */
+export const errorOutcomes: Readonly<Record<ErrorCode, 'not done' | 'unknown'>> = {
   /** The request is malformed or breaks a rule. Nothing was done. */
   INVALIDARG: 'not done',
   /** An expected version did not match. Nothing was done. */
@@ -29,12 +45,7 @@ const outcomes = {
   READERR: 'not done',
   /** The outcome of an append is not known; a retry with the same EVENT_ID settles it. */
   QUORUMFAILED: 'unknown',
-} as const satisfies Record<string, 'not done' | 'unknown'>;
-
-export type ErrorCode = keyof typeof outcomes;
-
-/** What a code says of the request that it answers. */
-export const errorOutcomes: Readonly<Record<ErrorCode, 'not done' | 'unknown'>> = outcomes;
+};
 
 /** An error for a client: a stable code, a sentence, and where there is one, the cause. */
 export class SierraError extends Error {
@@ -48,7 +59,7 @@ export class SierraError extends Error {
 
   /** Whether the request certainly had no effect. Only `QUORUMFAILED` leaves it open. */
   get notDone(): boolean {
-    return outcomes[this.code] === 'not done';
+    return errorOutcomes[this.code] === 'not done';
   }
 }
 
