@@ -1,0 +1,55 @@
+/**
+ * Who may import whom (ARCHITECTURE.md, "Boundaries"). `eslint.config.js` enforces the table, `tools/tidy.test.ts` checks that
+ * every folder is in it. A part may always import itself.
+ *
+ * An append flows `resp → cluster → engine → replication → storage`; nothing imports leftwards. `http/` stands beside
+ * `resp/` and enters at `cluster/`.
+ */
+export interface ImportRow {
+  /** Folder, or single file, from the repository's root. */
+  readonly part: string;
+  /** The other parts it may import. */
+  readonly mayImport: readonly string[];
+}
+
+const common = 'common';
+const storage = 'node/src/storage';
+const replication = 'node/src/replication';
+const engine = 'node/src/engine';
+const cluster = 'node/src/cluster';
+const resp = 'node/src/resp';
+const http = 'node/src/http';
+const config = 'node/src/config';
+const configDoor = 'node/src/config.ts';
+const library = 'node/src/index.ts';
+const server = 'node/src/server.ts';
+const main = 'node/src/main.ts';
+
+const node: readonly string[] = [storage, replication, engine, cluster, resp, http];
+
+export const importTable: readonly ImportRow[] = [
+  { part: common, mayImport: [] },
+  { part: storage, mayImport: [common] },
+  { part: replication, mayImport: [common, storage] },
+  { part: engine, mayImport: [common, storage, replication] },
+  { part: cluster, mayImport: [common, storage, replication, engine] },
+  { part: resp, mayImport: [common, storage, replication, engine, cluster] },
+  { part: http, mayImport: [common, storage, replication, engine, cluster, resp] },
+  // What is configured are the options of the parts; the parts know nothing of configuration.
+  { part: config, mayImport: [common, storage, engine] },
+  { part: configDoor, mayImport: [common, config] },
+  { part: library, mayImport: [common, storage, engine] },
+  { part: server, mayImport: [common, ...node, config, configDoor] },
+  { part: main, mayImport: [common, ...node, config, configDoor, server] },
+];
+
+/** Files that compute values and touch nothing: no file, no socket, no clock. Globs from the root. */
+export const pureFiles: readonly string[] = [
+  'common/errors.ts',
+  'common/assert.ts',
+  'node/src/config/*.ts',
+  'node/src/engine/rules.ts',
+  'node/src/storage/*-format.ts',
+  'node/src/storage/names.ts',
+  'node/src/storage/hash.ts',
+];
