@@ -1,0 +1,233 @@
+/**
+ * The journal's files: a header page, then rounds, each starting on a page. Grammar, example and reasons:
+ * `docs/formats/journal.md`. Numbers are little-endian.
+ *
+ * ```text
+ * file header (first page)          round                                   entry
+ *  0 8 bytes "SDBJRNL1"              0 u32 "RND1"                             0 u8  type
+ *  8 u32 crc of bytes 12..20         4 u32 crc of bytes 8..length             1 u8  zero
+ * 12 u32 slot                        8 u32 length, without padding            2 u16 bucket
+ * 16 u32 file length in pages       12 u32 crc of the round before            4 u32 payload length
+ *                                   16 u48 number                             8 8 bytes replica id
+ *                                   22 u48 lap of the file                   16 payload
+ *                                   28 u32 entry count
+ *                                   32 entries
+ * ```
+ *
+ * Values on disk: do not change.
+ */
+import { readUint32, readUint48, writeUint32, writeUint48 } from './bytes.ts';
+import { crc32c } from './crc.ts';
+
+/** Rounds start on pages, so that writing one never rewrites a sector that holds an acknowledged one. */
+export const PAGE_BYTES = 4096;
+export const ROUND_HEADER_BYTES = 32;
+export const ENTRY_HEADER_BYTES = 16;
+export const REPLICA_ID_BYTES = 8;
+
+const FILE_MAGIC = Buffer.from('SDBJRNL1', 'latin1');
+const ROUND_MAGIC = 0x31444e52;
+
+export const entryType = {
+  /** A frame of a bucket's log. */
+  frame: 1,
+  /** Term and vote of a bucket's replica. */
+  vote: 2,
+  /** Where every bucket's log ends in synced segments; the record that lets older files be reused. */
+  checkpoint: 3,
+} as const;
+export type EntryType = (typeof entryType)[keyof typeof entryType];
+
+export const paddedLength = (length: number): number => Math.ceil(length / PAGE_BYTES) * PAGE_BYTES;
+
+export function encodeFileHeader(slot: number, fileBytes: number): Buffer {
+  const page = Buffer.alloc(PAGE_BYTES);
+  FILE_MAGIC.copy(page, 0);
+  writeUint32(page, 12, slot);
+  writeUint32(page, 16, fileBytes / PAGE_BYTES);
+  writeUint32(page, 8, crc32c(page.subarray(12, 20)));
+  return page;
+}
+
+/** Length of the file that starts with this page, in bytes, or null when it is no journal file of this version. */
+export function decodeFileHeader(page: Uint8Array): number | null {
+  if (page.length < PAGE_BYTES) return null;
+  if (!FILE_MAGIC.equals(page.subarray(0, 8))) return null;
+  if (crc32c(page.subarray(12, 20)) !== readUint32(page, 8)) return null;
+  return readUint32(page, 16) * PAGE_BYTES;
+}
+
+export interface RoundHeader {
+  readonly length: number;
+  readonly crc: number;
+  readonly previousCrc: number;
+  readonly number: number;
+  readonly lap: number;
+  readonly entryCount: number;
+}
+
+/** Completes a round whose entries stand behind the header's place in `bytes[0..length)`; returns its CRC. */
+export function sealRound(bytes: Buffer, header: Omit<RoundHeader, 'crc'>): number {
+  writeUint32(bytes, 0, ROUND_MAGIC);
+  writeUint32(bytes, 8, header.length);
+  writeUint32(bytes, 12, header.previousCrc);
+  writeUint48(bytes, 16, header.number);
+  writeUint48(bytes, 22, header.lap);
+  writeUint32(bytes, 28, header.entryCount);
+  const crc = crc32c(bytes.subarray(8, header.length));
+  writeUint32(bytes, 4, crc);
+  return crc;
+}
+
+/** The round at `bytes[at]` if one stands there whole and undamaged, else null. */
+export function decodeRound(bytes: Buffer, at: number): RoundHeader | null {
+  if (at + ROUND_HEADER_BYTES > bytes.length || readUint32(bytes, at) !== ROUND_MAGIC) return null;
+  const length = readUint32(bytes, at + 8);
+  if (length < ROUND_HEADER_BYTES || at + length > bytes.length) return null;
+  const crc = readUint32(bytes, at + 4);
+  if (crc32c(bytes.subarray(at + 8, at + length)) !== crc) return null;
+  return {
+    length,
+    crc,
+    previousCrc: readUint32(bytes, at + 12),
+    number: readUint48(bytes, at + 16),
+    lap: readUint48(bytes, at + 22),
+    entryCount: readUint32(bytes, at + 28),
+  };
+}
+
+/** Writes an entry's header; the payload follows at `at + ENTRY_HEADER_BYTES`. */
+export function writeEntryHeader(
+  bytes: Buffer,
+  at: number,
+  type: EntryType,
+  bucket: number,
+  replicaId: Uint8Array,
+  payloadBytes: number,
+): void {
+  bytes[at] = type;
+  bytes[at + 1] = 0;
+  bytes[at + 2] = bucket;
+  bytes[at + 3] = bucket >>> 8;
+  writeUint32(bytes, at + 4, payloadBytes);
+  bytes.set(replicaId, at + 8);
+}
+
+export interface Entry {
+  readonly type: number;
+  readonly bucket: number;
+  readonly replicaId: Buffer;
+  /** Where the payload stands in the round's buffer. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The entries of a round that {@link decodeRound} has accepted. */
+export function* entriesOf(bytes: Buffer, at: number, round: RoundHeader): Generator<Entry> {
+  let place = at + ROUND_HEADER_BYTES;
+  for (let i = 0; i < round.entryCount; i += 1) {
+    const from = place + ENTRY_HEADER_BYTES;
+    const to = from + readUint32(bytes, place + 4);
+    yield {
+      type: bytes[place] as number,
+      bucket: bytes.readUInt16LE(place + 2),
+      replicaId: bytes.subarray(place + 8, place + 16),
+      from,
+      to,
+    };
+    place = to;
+  }
+}
+
+/** Where a bucket's log ends: behind the frame `index`, whose CRC is `crc`, at `segment`:`offset`. */
+export interface LogPosition {
+  readonly segment: number;
+  readonly offset: number;
+  readonly index: number;
+  readonly term: number;
+  readonly crc: number;
+}
+
+export interface BucketCheckpoint {
+  readonly bucket: number;
+  readonly replicaId: Uint8Array;
+  /** 16 bytes. */
+  readonly groupId: Uint8Array;
+  /** Highest term seen; the vote in it is this member's own (one voter) or nobody's. */
+  readonly term: number;
+  readonly votedForSelf: boolean;
+  /** Everything before it is in synced segments. */
+  readonly end: LogPosition;
+}
+
+export interface Checkpoint {
+  /** The oldest lap whose frames are not all in synced segments. Recovery needs every lap from this one on. */
+  readonly oldestLap: number;
+  readonly buckets: readonly BucketCheckpoint[];
+}
+
+const BUCKET_CHECKPOINT_BYTES = 56;
+const CHECKPOINT_HEADER_BYTES = 8;
+
+export const checkpointLength = (buckets: number): number =>
+  CHECKPOINT_HEADER_BYTES + BUCKET_CHECKPOINT_BYTES * buckets;
+
+export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
+  const bytes = Buffer.alloc(checkpointLength(checkpoint.buckets.length));
+  writeUint48(bytes, 0, checkpoint.oldestLap);
+  bytes.writeUInt16LE(checkpoint.buckets.length, 6);
+  checkpoint.buckets.forEach((bucket, i) => {
+    const at = CHECKPOINT_HEADER_BYTES + BUCKET_CHECKPOINT_BYTES * i;
+    bytes.writeUInt16LE(bucket.bucket, at);
+    bytes.set(bucket.replicaId, at + 2);
+    bytes.set(bucket.groupId, at + 10);
+    writeUint32(bytes, at + 26, bucket.term);
+    bytes[at + 30] = bucket.votedForSelf ? 1 : 0;
+    writeUint32(bytes, at + 32, bucket.end.segment);
+    writeUint32(bytes, at + 36, bucket.end.offset);
+    writeUint48(bytes, at + 40, bucket.end.index);
+    writeUint32(bytes, at + 46, bucket.end.term);
+    writeUint32(bytes, at + 50, bucket.end.crc);
+  });
+  return bytes;
+}
+
+export function decodeCheckpoint(bytes: Buffer): Checkpoint {
+  const count = bytes.readUInt16LE(6);
+  const buckets: BucketCheckpoint[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const at = CHECKPOINT_HEADER_BYTES + BUCKET_CHECKPOINT_BYTES * i;
+    buckets.push({
+      bucket: bytes.readUInt16LE(at),
+      replicaId: Buffer.from(bytes.subarray(at + 2, at + 10)),
+      groupId: Buffer.from(bytes.subarray(at + 10, at + 26)),
+      term: readUint32(bytes, at + 26),
+      votedForSelf: bytes[at + 30] === 1,
+      end: {
+        segment: readUint32(bytes, at + 32),
+        offset: readUint32(bytes, at + 36),
+        index: readUint48(bytes, at + 40),
+        term: readUint32(bytes, at + 46),
+        crc: readUint32(bytes, at + 50),
+      },
+    });
+  }
+  return { oldestLap: readUint48(bytes, 0), buckets };
+}
+
+export interface VoteRecord {
+  readonly term: number;
+  readonly votedForSelf: boolean;
+}
+
+export function encodeVote(vote: VoteRecord): Buffer {
+  const bytes = Buffer.alloc(5);
+  writeUint32(bytes, 0, vote.term);
+  bytes[4] = vote.votedForSelf ? 1 : 0;
+  return bytes;
+}
+
+export const decodeVote = (bytes: Uint8Array): VoteRecord => ({
+  term: readUint32(bytes, 0),
+  votedForSelf: bytes[4] === 1,
+});
