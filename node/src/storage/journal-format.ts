@@ -26,7 +26,7 @@ export const ENTRY_HEADER_BYTES = 16;
 export const REPLICA_ID_BYTES = 8;
 
 const FILE_MAGIC = Buffer.from('SDBJRNL1', 'latin1');
-const ROUND_MAGIC = 0x31444e52;
+export const ROUND_MAGIC = 0x31444e52;
 
 export const entryType = {
   /** A frame of a bucket's log. */

@@ -33,6 +33,7 @@ import {
   entryType,
   PAGE_BYTES,
   paddedLength,
+  ROUND_MAGIC,
   type RoundHeader,
 } from './journal-format.ts';
 import { journalFileName, parseJournalFileName } from './names.ts';
@@ -66,8 +67,6 @@ interface LoadedFile extends ScannedFile {
   readonly content: Buffer;
 }
 
-const ROUND_MAGIC_BYTES = 4;
-
 /** Reads every file of the ring. Costs its size in memory (at most `journal.files_max` files) until it returns. */
 export async function scanJournal(files: FileSystem, folder: string): Promise<JournalScan> {
   const loaded: LoadedFile[] = [];
@@ -83,34 +82,45 @@ export async function scanJournal(files: FileSystem, folder: string): Promise<Jo
   return walk(loaded);
 }
 
+/** The unbroken run of rounds at the start of one file. */
+interface LapRun {
+  readonly slot: number;
+  readonly lap: number;
+  readonly first: RoundHeader;
+  readonly last: RoundHeader;
+  readonly end: number;
+  readonly checkpoint: Checkpoint | null;
+}
+
 function walk(files: readonly LoadedFile[]): JournalScan {
-  const started = files
-    .filter((file) => file.lap !== null)
-    .sort((a, b) => (a.lap as number) - (b.lap as number));
-  const laps: { slot: number; lap: number; end: number }[] = [];
-  let last: RoundHeader | null = null;
+  const runs = files.flatMap((file) => lapRun(file) ?? []).sort((a, b) => a.lap - b.lap);
+  // Files of older laps that were free may have been reused in any order: only the newest unbroken chain counts.
+  let start = runs.length - 1;
+  while (start > 0 && connects(runs[start - 1] as LapRun, runs[start] as LapRun)) start -= 1;
+  return judge(files, runs.slice(Math.max(start, 0)), runs[start - 1]);
+}
+
+function lapRun(file: LoadedFile): LapRun | null {
+  const first = decodeRound(file.content, PAGE_BYTES);
+  if (first === null) return null;
+  let last = first;
+  let at = PAGE_BYTES;
   let checkpoint: Checkpoint | null = null;
-  for (const file of started) {
-    const first = decodeRound(file.content, PAGE_BYTES) as RoundHeader;
-    if (last !== null && !follows(first, last, last.lap + 1)) break;
-    let at = PAGE_BYTES;
-    let round: RoundHeader | null = first;
-    while (
-      round !== null &&
-      (last === null || at === PAGE_BYTES || follows(round, last, last.lap))
-    ) {
-      checkpoint = checkpointIn(file.content, at, round) ?? checkpoint;
-      last = round;
-      at += paddedLength(round.length);
-      round = decodeRound(file.content, at);
-    }
-    laps.push({ slot: file.slot, lap: last.lap, end: at });
+  for (let round: RoundHeader | null = first; round !== null;) {
+    checkpoint = checkpointIn(file.content, at, round) ?? checkpoint;
+    last = round;
+    at += paddedLength(round.length);
+    round = decodeRound(file.content, at);
+    if (round !== null && !follows(round, last, last.lap)) round = null;
   }
-  return judge(files, laps, last, checkpoint);
+  return { slot: file.slot, lap: first.lap, first, last, end: at, checkpoint };
 }
 
 const follows = (round: RoundHeader, before: RoundHeader, lap: number): boolean =>
   round.lap === lap && round.number === before.number + 1 && round.previousCrc === before.crc;
+
+const connects = (older: LapRun, younger: LapRun): boolean =>
+  follows(younger.first, older.last, older.lap + 1);
 
 function checkpointIn(content: Buffer, at: number, round: RoundHeader): Checkpoint | null {
   for (const entry of entriesOf(content, at, round)) {
@@ -121,50 +131,54 @@ function checkpointIn(content: Buffer, at: number, round: RoundHeader): Checkpoi
   return null;
 }
 
-/** Applies the tables above to what the walk found. */
+/** Applies the tables above to the newest chain of laps; `broken` is the lap before it, if any. */
 function judge(
   files: readonly LoadedFile[],
-  laps: JournalScan['laps'],
-  last: RoundHeader | null,
-  checkpoint: Checkpoint | null,
+  chain: readonly LapRun[],
+  broken: LapRun | undefined,
 ): JournalScan {
   const described = files.map(({ slot, bytes, lap }) => ({ slot, bytes, lap }));
-  const common = { files: described, laps, end: 'clean end' as JournalEnd, tornBytes: 0 };
-  const tail = laps.at(-1);
-  if (last === null || checkpoint === null || tail === undefined) {
+  const common = { files: described, laps: chain, end: 'clean end' as JournalEnd, tornBytes: 0 };
+  const newest = chain.at(-1);
+  const checkpoint = chain.reduce<Checkpoint | null>((c, run) => run.checkpoint ?? c, null);
+  if (newest === undefined || checkpoint === null) {
     const refusal = { kind: 'no journal' as const, detail: 'no valid round in any journal file' };
     return { ...common, lastRound: 0, lastCrc: 0, lastLap: 0, checkpoint: null, refusal };
   }
+  const { last } = newest;
   const found = { lastRound: last.number, lastCrc: last.crc, lastLap: last.lap, checkpoint };
   const later = laterRound(files, last);
   if (later !== null) {
-    const detail = `round ${String(last.number + 1)} is damaged, but round ${String(later)} behind it is whole`;
-    return { ...common, ...found, refusal: { kind: 'damaged round', detail } };
+    return { ...common, ...found, refusal: damagedRound(last.number + 1, later) };
   }
-  const oldest = laps[0]?.lap ?? 0;
+  const oldest = (chain[0] as LapRun).lap;
   if (oldest > checkpoint.oldestLap) {
-    const detail = `lap ${String(checkpoint.oldestLap)} is needed, the oldest readable one is ${String(oldest)}`;
-    return { ...common, ...found, refusal: { kind: 'missing lap', detail } };
+    const needed = checkpoint.oldestLap;
+    const refusal =
+      broken !== undefined && broken.lap >= needed
+        ? damagedRound(broken.last.number + 1, (chain[0] as LapRun).first.number)
+        : {
+            kind: 'missing lap' as const,
+            detail: `lap ${String(needed)} is needed, the oldest readable one is ${String(oldest)}`,
+          };
+    return { ...common, ...found, refusal };
   }
-  const tornBytes = tornLength(
-    files.find((file) => file.slot === tail.slot) as LoadedFile,
-    tail.end,
-    last,
-  );
-  return {
-    ...common,
-    ...found,
-    end: tornBytes > 0 ? 'torn tail' : 'clean end',
-    tornBytes,
-    refusal: null,
-  };
+  const tail = files.find((file) => file.slot === newest.slot) as LoadedFile;
+  const tornBytes = tornLength(tail, newest.end, last);
+  const end = tornBytes > 0 ? 'torn tail' : 'clean end';
+  return { ...common, ...found, end, tornBytes, refusal: null };
 }
+
+const damagedRound = (damaged: number, whole: number): JournalScan['refusal'] => ({
+  kind: 'damaged round',
+  detail: `round ${String(damaged)} is damaged, but round ${String(whole)} behind it is whole`,
+});
 
 /** The number of a valid round younger than `last`, wherever it stands, or null. */
 function laterRound(files: readonly LoadedFile[], last: RoundHeader): number | null {
   for (const { content } of files) {
     for (let at = PAGE_BYTES; at < content.length; at += PAGE_BYTES) {
-      if (readUint32(content, at) !== 0x31444e52) continue;
+      if (readUint32(content, at) !== ROUND_MAGIC) continue;
       const round = decodeRound(content, at);
       if (round !== null && round.number > last.number) return round.number;
     }
@@ -177,10 +191,7 @@ function tornLength(file: LoadedFile, at: number, last: RoundHeader): number {
   const { content } = file;
   const old = decodeRound(content, at);
   if (old !== null) return 0;
-  if (
-    at + ROUND_MAGIC_BYTES > content.length ||
-    content.subarray(at, at + 32).every((b) => b === 0)
-  ) {
+  if (at + PAGE_BYTES > content.length || content.subarray(at, at + 32).every((b) => b === 0)) {
     return 0;
   }
   const claimed = readUint32(content, at + 8);
