@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 'use strict';
 /*
- * The command of the packed package. It runs the compiled program; in a checkout, where there is none, the sources.
+ * The command of the packed package. It runs the compiled program, in a checkout the sources.
  * CommonJS, so that an old Node.js gets as far as the sentence that says what is wrong.
  */
 const { existsSync } = require('node:fs');
@@ -20,4 +20,4 @@ if (major < needed[0] || (major === needed[0] && minor < needed[1])) {
 
 const compiled = path.join(__dirname, '..', 'dist', 'node', 'src', 'main.js');
 const source = path.join(__dirname, '..', 'node', 'src', 'main.ts');
-void import(pathToFileURL(existsSync(compiled) ? compiled : source).href);
+void import(pathToFileURL(existsSync(source) ? source : compiled).href);
