@@ -47,11 +47,11 @@ const openDescriptor = (path: string, flags: number): Promise<number> =>
   });
 const closeDescriptor = (fd: number): Promise<void> =>
   ask((done: Done<void>) => {
-    fs.close(fd, done as fs.NoParamCallback);
+    fs.close(fd, done);
   });
 const dataSync = (fd: number): Promise<void> =>
   ask((done: Done<void>) => {
-    fs.fdatasync(fd, done as fs.NoParamCallback);
+    fs.fdatasync(fd, done);
   });
 
 /** Loops because a write may be cut short by a signal or a nearly full disk. */
@@ -241,7 +241,7 @@ export class RealFileSystem implements FileSystem {
 
   rename(source: string, target: string): Promise<void> {
     return ask((done: Done<void>) => {
-      fs.rename(source, target, done as fs.NoParamCallback);
+      fs.rename(source, target, done);
     });
   }
 
@@ -261,7 +261,7 @@ export class RealFileSystem implements FileSystem {
     const fd = await openDescriptor(path, O_RDONLY | O_DIRECTORY);
     try {
       await ask((done: Done<void>) => {
-        fs.fsync(fd, done as fs.NoParamCallback);
+        fs.fsync(fd, done);
       });
     } finally {
       await closeDescriptor(fd);
@@ -286,7 +286,7 @@ export class RealFileSystem implements FileSystem {
 async function unlessMissing(start: (done: fs.NoParamCallback) => void): Promise<void> {
   try {
     await ask((done: Done<void>) => {
-      start(done as fs.NoParamCallback);
+      start(done);
     });
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;

@@ -120,7 +120,7 @@ const handleChecks: Readonly<Record<string, Check>> = {
   },
   'concurrent writes to different ranges all arrive': async (files, folder) => {
     const file = await files.open(`${folder}/a`, 'create');
-    const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+    const letters = Array.from({ length: 26 }, (_, index) => String.fromCharCode(97 + index));
     await Promise.all(
       letters.map((letter, index) =>
         index % 2 === 0
