@@ -1,0 +1,47 @@
+/** A Uint32Array that doubles. Index checks are the caller's. */
+export class GrowableUint32 {
+  #values: Uint32Array<ArrayBuffer>;
+  length = 0;
+
+  constructor(capacity = 4) {
+    this.#values = new Uint32Array(capacity);
+  }
+
+  push(value: number): void {
+    if (this.length === this.#values.length) this.reserve(1);
+    this.#values[this.length] = value;
+    this.length += 1;
+  }
+
+  /** Makes room for `count` more values and returns where they start; the caller sets them. */
+  extend(count: number): number {
+    this.reserve(count);
+    const start = this.length;
+    this.length += count;
+    return start;
+  }
+
+  reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.#values.length) return;
+    const larger = new Uint32Array(Math.max(needed, 2 * this.#values.length));
+    larger.set(this.#values.subarray(0, this.length));
+    this.#values = larger;
+  }
+
+  get(index: number): number {
+    return this.#values[index] as number;
+  }
+
+  set(index: number, value: number): void {
+    this.#values[index] = value;
+  }
+
+  slice(from: number, to: number): Uint32Array<ArrayBuffer> {
+    return this.#values.slice(from, to);
+  }
+
+  get capacityBytes(): number {
+    return this.#values.byteLength;
+  }
+}

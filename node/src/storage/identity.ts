@@ -1,0 +1,111 @@
+/** `identity.json`: what a data directory is, and what it can not become. `docs/formats/directory.md`. */
+import { uuidText } from '../../../common/ids.ts';
+import type { Random } from '../../../common/random.ts';
+import { OpenError } from './errors.ts';
+import { type FileSystem, replaceFile } from './file-system.ts';
+import { IDENTITY_FILE } from './names.ts';
+
+export const FORMAT_VERSION = 1;
+
+export interface Identity {
+  readonly formatVersion: number;
+  /** Drawn when the disk is first used; dies with it. */
+  readonly memberId: string;
+  readonly clusterId: string;
+  readonly bucketCount: number;
+  readonly partitionCount: number;
+  /** Starts so far. Peers will refuse a lower one: a copied or rolled-back disk. */
+  readonly bootCount: number;
+  /** False until the first start has made the journal; nothing was acknowledged before. */
+  readonly initialized: boolean;
+}
+
+export function drawIdentity(
+  random: Random,
+  bucketCount: number,
+  partitionCount: number,
+): Identity {
+  return {
+    formatVersion: FORMAT_VERSION,
+    memberId: drawUuid(random),
+    clusterId: drawUuid(random),
+    bucketCount,
+    partitionCount,
+    bootCount: 0,
+    initialized: false,
+  };
+}
+
+function drawUuid(random: Random): string {
+  const bytes = Buffer.alloc(16);
+  random.fill(bytes);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  return uuidText(bytes);
+}
+
+/** The directory's identity, or null where it has none. Rejects with {@link OpenError} for one it cannot read. */
+export async function readIdentity(files: FileSystem, directory: string): Promise<Identity | null> {
+  let text: string;
+  try {
+    text = (await files.readFile(`${directory}/${IDENTITY_FILE}`)).toString('utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  const identity = parse(text);
+  if (identity === null) {
+    throw new OpenError('damaged', `${directory}/${IDENTITY_FILE} is damaged`);
+  }
+  if (identity.formatVersion !== FORMAT_VERSION) {
+    throw new OpenError(
+      'version',
+      `${directory} has format version ${String(identity.formatVersion)}, this program reads version ${String(FORMAT_VERSION)}`,
+    );
+  }
+  return identity;
+}
+
+function parse(text: string): Identity | null {
+  try {
+    const value = JSON.parse(text) as Partial<Identity>;
+    const whole =
+      typeof value.formatVersion === 'number' &&
+      typeof value.memberId === 'string' &&
+      typeof value.clusterId === 'string' &&
+      typeof value.bucketCount === 'number' &&
+      typeof value.partitionCount === 'number' &&
+      typeof value.bootCount === 'number' &&
+      typeof value.initialized === 'boolean';
+    return whole ? (value as Identity) : null;
+  } catch {
+    return null;
+  }
+}
+
+export async function writeIdentity(
+  files: FileSystem,
+  directory: string,
+  identity: Identity,
+): Promise<void> {
+  const text = `${JSON.stringify(identity, null, 2)}\n`;
+  await replaceFile(files, directory, IDENTITY_FILE, Buffer.from(text));
+}
+
+/** Refuses counts other than those that the directory was made with. */
+export function checkCounts(
+  directory: string,
+  identity: Identity,
+  bucketCount: number,
+  partitionCount: number,
+): void {
+  const differing = [
+    ['bucket.count', identity.bucketCount, bucketCount] as const,
+    ['partition.count', identity.partitionCount, partitionCount] as const,
+  ].filter(([, has, asked]) => has !== asked);
+  if (differing.length === 0) return;
+  const facts = differing.map(
+    ([key, has, asked]) => `${key} ${String(has)} and cannot be opened with ${String(asked)}`,
+  );
+  throw new OpenError('mismatch', `${directory} was made with ${facts.join(', ')}`);
+}

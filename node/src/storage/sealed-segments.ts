@@ -1,0 +1,140 @@
+/**
+ * The sealed segments of a bucket: immutable, each with its index files, found through filters.
+ *
+ * Invariants: `segments` is ascending by number; a segment is here only with index files that belong to it. What an
+ * index says is a position; the frame there is checked before it is believed.
+ */
+import type { BlockCache } from './block-cache.ts';
+import type { CachedFile } from './cached-file.ts';
+import { DamageError } from './errors.ts';
+import type { FileSystem } from './file-system.ts';
+import type { FilterForest } from './filter-forest.ts';
+import { segmentFileName } from './names.ts';
+import type { StorageObserver } from './observer.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { IndexBuilds } from './index-builds.ts';
+import { SegmentIndex } from './segment-index.ts';
+import type { YoungSegment } from './young-segment.ts';
+
+export interface SealedSegment {
+  readonly number: number;
+  readonly index: SegmentIndex;
+  readonly file: CachedFile;
+}
+
+/** How sealing ended: index files are in place, or the segment is damaged, or the store stopped meanwhile. */
+export type SealOutcome = 'sealed' | 'stopped' | DamageError;
+
+export interface SealedContext {
+  readonly bucket: number;
+  readonly files: FileSystem;
+  readonly folder: string;
+  readonly cache: BlockCache;
+  readonly openFiles: OpenFiles;
+  readonly builds: IndexBuilds;
+  readonly streamFilters: FilterForest;
+  readonly eventFilters: FilterForest;
+  readonly observer: StorageObserver;
+  readonly failed: (error: Error) => void;
+}
+
+const RETRY_MS = 1000;
+
+export class SealedSegments {
+  readonly segments: SealedSegment[] = [];
+  readonly #context: SealedContext;
+  #queue: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(context: SealedContext) {
+    this.#context = context;
+  }
+
+  get streamFilters(): FilterForest {
+    return this.#context.streamFilters;
+  }
+
+  get eventFilters(): FilterForest {
+    return this.#context.eventFilters;
+  }
+
+  /** Bytes of the log in sealed segments. */
+  get bytes(): number {
+    return this.segments.reduce((sum, segment) => sum + segment.file.length, 0);
+  }
+
+  /** The segment with this number, or undefined. */
+  find(number: number): SealedSegment | undefined {
+    let low = 0;
+    let high = this.segments.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const segment = this.segments[middle] as SealedSegment;
+      if (segment.number === number) return segment;
+      if (segment.number < number) low = middle + 1;
+      else high = middle - 1;
+    }
+    return undefined;
+  }
+
+  fileOf(number: number): CachedFile {
+    const segment = this.find(number);
+    if (segment === undefined) throw new DamageError(number, 0, 'the segment is missing');
+    return segment.file;
+  }
+
+  /** Takes in an existing segment of `end` bytes, building index files that are missing or bad. Throws DamageError. */
+  async admit(number: number, end: number): Promise<void> {
+    const { files, folder, cache, openFiles, builds, observer, bucket } = this.#context;
+    let index = await SegmentIndex.open(files, folder, number, cache, openFiles);
+    if (typeof index === 'string') {
+      observer.recovery('index rebuilt', { bucket, segment: number, reason: index });
+      await builds.build(folder, number, end);
+      index = await SegmentIndex.open(files, folder, number, cache, openFiles);
+    }
+    if (typeof index === 'string') throw new Error(`segment ${String(number)}: ${index}`);
+    const file = openFiles.get(`${folder}/${segmentFileName(number)}`, end);
+    this.segments.push({ number, index, file });
+    this.segments.sort((a, b) => a.number - b.number);
+    this.#context.streamFilters.add(index);
+    this.#context.eventFilters.add(index);
+  }
+
+  /** Gives an ended, synced segment its index files, one segment at a time, in the background. */
+  seal(segment: YoungSegment, done: (outcome: SealOutcome) => void): void {
+    this.#queue = this.#queue.then(() => this.#sealNow(segment, done));
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true;
+    await this.#queue;
+  }
+
+  async #sealNow(segment: YoungSegment, done: (outcome: SealOutcome) => void): Promise<void> {
+    const { observer, bucket, cache, failed } = this.#context;
+    const end = segment.end as number;
+    while (!this.#stopped) {
+      try {
+        await this.admit(segment.number, end);
+        done('sealed');
+        observer.segmentSealed(bucket, segment.number, end);
+        cache.forget(segment.cached);
+        await segment.close();
+        return;
+      } catch (error) {
+        if (error instanceof DamageError) {
+          done(error);
+          return;
+        }
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'ENOSPC' && code !== 'EDQUOT' && !this.#stopped) {
+          failed(error as Error);
+          return;
+        }
+        // Index files are derived: with a full disk they can wait, the young index serves meanwhile.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
+      }
+    }
+    done('stopped');
+  }
+}
