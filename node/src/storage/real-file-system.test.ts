@@ -47,6 +47,8 @@ describe('real file system', () => {
     }
     const lock = await files.lock(folder);
     await lock.release();
+    assert.deepEqual(await files.list(folder), ['lock']);
+    assert.equal(await files.sizeOf(`${folder}/lock`), 0);
     await rm(`${folder}-copy`, { recursive: true });
     await close();
   });

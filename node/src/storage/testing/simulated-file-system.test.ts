@@ -182,6 +182,19 @@ describe('a power cut', () => {
     assert.ok(outcomes(disk, (cut) => cut.bytes('/a').toString()).includes(''));
   });
 
+  test('synced changes of one name end with the last', async () => {
+    const disk = diskWith(Buffer.from('first'));
+    await disk.remove('/a');
+    await (await disk.open('/a', 'create')).writeDurably(Buffer.from('second'), 0);
+    await (await disk.open('/b', 'create')).writeDurably(Buffer.from('third'), 0);
+    await disk.rename('/b', '/a');
+    await disk.syncDirectory('/');
+    assert.deepEqual(
+      outcomes(disk, (cut) => `${namesOf(cut)} ${cut.bytes('/a').toString()}`),
+      ['/a third'],
+    );
+  });
+
   test('an unsynced removal may be undone', async () => {
     const disk = diskWith(page('o'));
     await disk.remove('/a');
