@@ -1,0 +1,93 @@
+/**
+ * The door between those who speak to clients (`resp/`, `http/`) and the engine. It answers "where is this partition
+ * served?"; on a single node the answer is always "here", so every call goes straight to the store.
+ *
+ * The caller passes requests whose arguments are well-formed (UUIDs are 16 bytes, stream ids UTF-8); everything else is
+ * checked behind this door. Errors are `SierraError`s, thrown, rejected or handed to the callback.
+ *
+ * ```ts
+ * const router = new Router(store);
+ * router.append({ partitionKey: router.defaultKey(streamId), events }, (error, appended) => { … });
+ * const version = await router.streamVersion(streamId, router.defaultKey(streamId));
+ * ```
+ */
+import { SierraError } from '../../../common/errors.ts';
+import { partitionHash } from '../../../common/ids.ts';
+import type {
+  AppendCallback,
+  AppendRequest,
+  CacheStatistics,
+  EventStore,
+  EventVisitor,
+  PageEnd,
+  PartitionRange,
+  StoreFacts,
+  StoreStatistics,
+  StreamRange,
+} from '../engine/types.ts';
+import { DefaultKeys } from './default-keys.ts';
+
+export class Router implements EventStore {
+  readonly facts: StoreFacts;
+  readonly #store: EventStore;
+  readonly #defaultKeys = new DefaultKeys();
+
+  constructor(store: EventStore) {
+    this.#store = store;
+    this.facts = store.facts;
+  }
+
+  /** The partition of a partition key: its hash modulo the partition count (wire protocol 6.1). */
+  partitionOf(partitionKey: Uint8Array): number {
+    return partitionHash(partitionKey) % this.facts.partitionCount;
+  }
+
+  /** The partition key of a stream for which the client names none: 16 bytes, shared, not to be changed. */
+  defaultKey(streamId: Buffer): Buffer {
+    return this.#defaultKeys.of(streamId);
+  }
+
+  append(request: AppendRequest, done: AppendCallback): Promise<void> | null {
+    return this.#store.append(request, done);
+  }
+
+  readEvent(eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean> {
+    return this.#store.readEvent(eventId, visit);
+  }
+
+  readStream(range: StreamRange, visit: EventVisitor): PageEnd | Promise<PageEnd> {
+    return this.#store.readStream(range, visit);
+  }
+
+  readPartition(range: PartitionRange, visit: EventVisitor): PageEnd | Promise<PageEnd> {
+    this.requirePartition(range.partition);
+    return this.#store.readPartition(range, visit);
+  }
+
+  streamVersion(
+    streamId: Uint8Array,
+    partitionKey: Uint8Array,
+  ): number | null | Promise<number | null> {
+    return this.#store.streamVersion(streamId, partitionKey);
+  }
+
+  partitionSequence(partition: number): number | null | Promise<number | null> {
+    this.requirePartition(partition);
+    return this.#store.partitionSequence(partition);
+  }
+
+  cacheStatistics(): CacheStatistics {
+    return this.#store.cacheStatistics();
+  }
+
+  statistics(): StoreStatistics {
+    return this.#store.statistics();
+  }
+
+  /** Throws `CLUSTERDOWN` for a partition that does not exist. */
+  requirePartition(partition: number): void {
+    if (partition >= this.facts.partitionCount) {
+      throw new SierraError('CLUSTERDOWN', 'partition unavailable');
+    }
+  }
+}
