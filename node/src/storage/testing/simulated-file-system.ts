@@ -229,7 +229,10 @@ export class SimulatedFileSystem implements FileSystem {
 
   // Crashes.
 
-  /** The process dies at the `count`-th operation from now that changes the disk; 1 is the next. Injected failures do not count. */
+  /**
+   * The process dies at the `count`-th operation from now that changes the disk; 1 is the next. Injected failures do not
+   * count.
+   */
   crashAfter(count: number): void {
     this.#queue.crashAfter(count);
   }
