@@ -26,7 +26,7 @@ export interface NodeConfig {
   readonly connectionsMax: number;
   readonly requestTimeoutMs: number;
   readonly pageBytesMax: number;
-  readonly protocolDefault: 'auto' | '2' | '3';
+  readonly protocolDefault: 'auto' | 2 | 3;
   readonly logLevel: string;
   /** Threads of the I/O pool; to be set before its first use. */
   readonly poolThreads: number;
@@ -100,10 +100,15 @@ class EffectiveSettings {
   }
 
   warnings(): string[] {
-    const ignored = [...this.#chosen.values()].flatMap(({ key }) => {
+    const keysByReason = new Map<string, SettingKey[]>();
+    for (const { key } of this.#chosen.values()) {
       const { noEffect } = settingOf(key);
-      return noEffect === undefined ? [] : [`${key} has no effect: ${noEffect}`];
-    });
+      if (noEffect !== undefined)
+        keysByReason.set(noEffect, [...(keysByReason.get(noEffect) ?? []), key]);
+    }
+    const ignored = [...keysByReason].map(
+      ([reason, keys]) => `no effect of ${keys.join(', ')}: ${reason}`,
+    );
     const factor = this.get('replication.factor');
     const count = this.get('node.count');
     if (this.isGiven('replication.factor') && factor > count) {
@@ -226,10 +231,15 @@ function buildConfig(settings: EffectiveSettings): NodeConfig {
     connectionsMax: get('network.max_connections'),
     requestTimeoutMs: get('network.request_timeout_ms'),
     pageBytesMax: get('scan.page_bytes_max'),
-    protocolDefault: get('protocol.default') as NodeConfig['protocolDefault'],
+    protocolDefault: protocolDefault(get('protocol.default')),
     logLevel: get('log.level'),
     poolThreads: get('threads.read') + get('threads.write'),
   };
+}
+
+function protocolDefault(choice: string): NodeConfig['protocolDefault'] {
+  if (choice === '2') return 2;
+  return choice === '3' ? 3 : 'auto';
 }
 
 function storeOptions(settings: EffectiveSettings): Partial<StoreOptions> {

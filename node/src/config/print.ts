@@ -16,10 +16,11 @@ export function formatEffective(effective: readonly EffectiveSetting[]): string 
   const lines: string[] = [];
   let open = '';
   for (const { key, value, source } of effective) {
+    const { noEffect } = settingOf(key);
+    if (noEffect !== undefined && source === 'default') continue;
     const [section, name] = splitKey(key);
     if (section !== open) lines.push('', `[${section}]`);
     open = section;
-    const { noEffect } = settingOf(key);
     const origin = noEffect === undefined ? source : `${source}; no effect: ${noEffect}`;
     const line = isUnset(value) ? `# ${name} is unset` : assignment(name, value);
     lines.push(`${line.padEnd(40)} # ${origin}`);

@@ -1,0 +1,193 @@
+/**
+ * One running node: the parts in their order of start, and the reverse for the stop.
+ *
+ * Invariants
+ * - Clients are only let in when recovery is done, so that nobody ever sees a half-recovered store.
+ * - The admin port is open from the first moment to the last: a node that recovers for long is alive, not ready.
+ * - The state changes here and nowhere else, and only forwards (`http/node-state.ts`).
+ */
+import type { Logger } from 'pino';
+import type { Address, NodeConfig } from './config.ts';
+import { formatAddress } from './config.ts';
+import type { StoreEnvironment, StoreOptions } from './engine/options.ts';
+import type { EventStore } from './engine/types.ts';
+import { openAdmin, type Admin } from './http/admin.ts';
+import { NodeMetrics } from './http/metrics.ts';
+import type { NodeState } from './http/node-state.ts';
+import { StartError } from './start-error.ts';
+
+export interface ClosableStore extends EventStore {
+  close(): Promise<void>;
+}
+
+export interface ClientListener extends Address {
+  /** Takes no new connections, finishes what was accepted, then resolves. */
+  close(): Promise<void>;
+}
+
+/** The parts that a node is composed of; tests put others in. */
+export interface NodeParts {
+  openStore(
+    directory: string,
+    options: Partial<StoreOptions>,
+    environment: Pick<StoreEnvironment, 'observer' | 'onFatal'>,
+  ): Promise<ClosableStore>;
+  openListener(
+    store: EventStore,
+    config: NodeConfig,
+    metrics: NodeMetrics,
+  ): Promise<ClientListener>;
+}
+
+export interface NodeContext {
+  readonly version: string;
+  readonly log: Logger;
+  readonly parts: NodeParts;
+  /** The store stopped after a failed write or sync; the program must end the process. */
+  readonly onFatal: (error: Error) => void;
+}
+
+export interface RunningNode extends AsyncDisposable {
+  readonly state: NodeState;
+  readonly clientAddress: Address;
+  /** Null when the default address was taken. */
+  readonly adminAddress: Address | null;
+  /** Stops in the reverse order of the start. May be called again; resolves when all is closed. */
+  close(): Promise<void>;
+}
+
+/** Resolves when clients are served. Rejects with {@link StartError} when the world does not let it start. */
+export async function startNode(config: NodeConfig, context: NodeContext): Promise<RunningNode> {
+  const node = new SierraNode(config, context);
+  try {
+    await node.start();
+  } catch (error) {
+    await node.close();
+    throw error;
+  }
+  return node;
+}
+
+class SierraNode implements RunningNode {
+  readonly #config: NodeConfig;
+  readonly #context: NodeContext;
+  readonly #metrics: NodeMetrics;
+  #state: NodeState = 'starting';
+  #admin: Admin | null = null;
+  #store: ClosableStore | null = null;
+  #listener: ClientListener | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(config: NodeConfig, context: NodeContext) {
+    this.#config = config;
+    this.#context = context;
+    this.#metrics = new NodeMetrics(context.version);
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  get clientAddress(): Address {
+    return this.#listener ?? this.#config.clientAddress;
+  }
+
+  get adminAddress(): Address | null {
+    return this.#admin;
+  }
+
+  async start(): Promise<void> {
+    const startedMs = performance.now();
+    const { log } = this.#context;
+    await this.#openAdmin();
+    this.#state = 'recovering';
+    const store = await this.#openStore();
+    this.#metrics.watch(store);
+    await this.#openListener(store);
+    this.#state = 'serving';
+    const { facts } = store;
+    log.info(
+      {
+        client: formatAddress(this.clientAddress),
+        admin: this.#admin === null ? null : formatAddress(this.#admin),
+        directory: this.#config.directory,
+        buckets: facts.bucketCount,
+        partitions: facts.partitionCount,
+        member: facts.memberId,
+        segments: store.statistics().segmentsSealed,
+        quarantined: store.statistics().quarantined,
+        startMs: Math.round(performance.now() - startedMs),
+      },
+      'listening',
+    );
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const failed = this.#state === 'failed';
+    if (!failed) this.#state = 'stopping';
+    await this.#listener?.close();
+    this.#metrics.watch(null);
+    await this.#store?.close();
+    await this.#admin?.close();
+    if (!failed) this.#state = 'stopped';
+  }
+
+  async #openAdmin(): Promise<void> {
+    const { adminAddress, adminAddressIsConfigured } = this.#config;
+    const view = { state: (): NodeState => this.#state, registry: this.#metrics.registry };
+    try {
+      this.#admin = await openAdmin(adminAddress, view);
+    } catch (error) {
+      const fault = StartError.ofAddress(error, adminAddress, 'network.admin_address');
+      // By default several nodes on one machine want the same port; only the first one's metrics are then to be had.
+      if (adminAddressIsConfigured) throw fault;
+      this.#context.log.warn(`${fault.message}; no health and metrics pages`);
+    }
+  }
+
+  async #openStore(): Promise<ClosableStore> {
+    const { directory, store: options } = this.#config;
+    const { log, onFatal, parts } = this.#context;
+    const metrics = this.#metrics;
+    try {
+      this.#store = await parts.openStore(directory, options, {
+        observer: {
+          roundSynced: metrics.roundSynced.bind(metrics),
+          segmentSealed: (bucket, segment, bytes) => {
+            metrics.segmentSealed();
+            log.debug({ bucket, segment, bytes }, 'segment sealed');
+          },
+          recovery: (action, detail) => {
+            metrics.recovery(action);
+            log.info({ action, ...detail }, 'recovery');
+          },
+        },
+        onFatal: (error) => {
+          this.#state = 'failed';
+          onFatal(error);
+        },
+      });
+    } catch (error) {
+      throw StartError.ofDirectory(error, directory);
+    }
+    return this.#store;
+  }
+
+  async #openListener(store: ClosableStore): Promise<void> {
+    const { clientAddress } = this.#config;
+    try {
+      this.#listener = await this.#context.parts.openListener(store, this.#config, this.#metrics);
+    } catch (error) {
+      throw StartError.ofAddress(error, clientAddress, 'network.client_address');
+    }
+  }
+}
