@@ -1,0 +1,211 @@
+/** What scenarios share: servers on fresh folders, the load generator, rounds, and the report. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { LoadProcess } from './load/load-process.ts';
+import type { LoadResult } from './load/load-run.ts';
+import type { AppendWorkload, Workload } from './load/requests.ts';
+import type { BenchOptions, Sizes } from './options.ts';
+import { formatNumber, type Row, type Target, type Unit } from './report.ts';
+import { type Server, type Settings, startNode, startRedis } from './servers.ts';
+import { interleave, ratioOf, spreadOf } from './statistics.ts';
+
+export interface Shape {
+  readonly connections: number;
+  readonly pipeline: number;
+}
+
+/** Keeps 1,024 requests in flight. */
+export const SATURATING: Shape = { connections: 64, pipeline: 16 };
+
+/** One of the things compared: a server with the name it has in the progress lines. */
+export class Contender implements AsyncDisposable {
+  readonly name: string;
+  readonly server: Server;
+  readonly #bench: Bench;
+  #nextEvent = 0;
+
+  constructor(bench: Bench, name: string, server: Server) {
+    this.#bench = bench;
+    this.name = name;
+    this.server = server;
+  }
+
+  /** Later appends count their events from here. */
+  skipTo(event: number): void {
+    this.#nextEvent = Math.max(this.#nextEvent, event);
+  }
+
+  /** Sends `requests` requests, however long it takes. */
+  async fill(workload: Workload, requests: number, shape: Shape): Promise<LoadResult> {
+    const result = await this.#run(workload, shape, 1, { kind: 'requests', requests });
+    const seconds = result.seconds.toFixed(1);
+    const rate = formatNumber(result.events / result.seconds);
+    this.#bench.progress(
+      `  ${this.name}: ${formatNumber(result.events)} events in ${seconds} s, ${rate}/s`,
+    );
+    return result;
+  }
+
+  /** One measured run. The round is the seed: all contenders get the same requests in the same round. */
+  async measure(workload: Workload, shape: Shape, round: number): Promise<LoadResult> {
+    const { warmUpSeconds, seconds } = this.#bench.sizes;
+    const length = { kind: 'time', warmUpSeconds, seconds } as const;
+    const result = await this.#run(workload, shape, round + 1, length);
+    this.#bench.progress(
+      `  ${this.name} ${String(shape.connections)}×${String(shape.pipeline)} round ${String(round + 1)}: ` +
+        `${formatNumber(result.events / result.seconds)} events/s, p50 ${formatNumber(result.latencyMs.p50)} ms, ` +
+        `p99 ${formatNumber(result.latencyMs.p99)} ms, ${formatNumber(cpuPerEvent(result))} µs CPU per event, ` +
+        `load ${result.loadCores.toFixed(2)}, foreign ${result.foreignCores.toFixed(2)} cores`,
+    );
+    this.#bench.record(this.name, workload, shape, round, result);
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server[Symbol.asyncDispose]();
+  }
+
+  async #run(
+    workload: Workload,
+    shape: Shape,
+    seed: number,
+    length: Parameters<LoadProcess['run']>[0]['length'],
+  ): Promise<LoadResult> {
+    const { dialect, port, pid: serverPid } = this.server;
+    const numbered: Workload =
+      workload.kind === 'append' ? { ...workload, firstEvent: this.#nextEvent } : workload;
+    const spec = { workload: numbered, dialect, port, serverPid, ...shape, length, seed };
+    const result = await this.#bench.load.run(spec);
+    if (workload.kind === 'append') this.#nextEvent += result.requestsSent;
+    return result;
+  }
+}
+
+/** Events of `streams` streams without supplied ids; `firstEvent` is filled in by the contender. */
+export const append = (
+  order: AppendWorkload['order'],
+  streams: number,
+  suppliedIds = false,
+): AppendWorkload => ({ kind: 'append', order, streams, suppliedIds, firstEvent: 0 });
+
+export const eventsPerSecond = (result: LoadResult): number => result.events / result.seconds;
+/** Server CPU in microseconds. */
+export const cpuPerEvent = (result: LoadResult): number =>
+  (result.serverCpuSeconds * 1e6) / Math.max(1, result.events);
+
+interface RowWords {
+  readonly measure: string;
+  readonly unit: Unit;
+  readonly target?: Target | null;
+  readonly note?: string;
+}
+
+export class Bench {
+  readonly options: BenchOptions;
+  readonly sizes: Sizes;
+  readonly load: LoadProcess;
+  readonly hasRedis: boolean;
+  readonly rows: Row[] = [];
+  /** Every measured run, for the JSON file. */
+  readonly runs: unknown[] = [];
+  #folders = 0;
+
+  constructor(options: BenchOptions, load: LoadProcess, hasRedis: boolean) {
+    this.options = options;
+    this.sizes = options.sizes;
+    this.load = load;
+    this.hasRedis = hasRedis;
+    mkdirSync(options.directory, { recursive: true });
+  }
+
+  progress(line: string): void {
+    process.stderr.write(`${line}\n`);
+  }
+
+  record(name: string, workload: Workload, shape: Shape, round: number, result: LoadResult): void {
+    this.runs.push({ name, workload, ...shape, round, ...result });
+  }
+
+  /** A path for data that does not exist yet. */
+  freshPath(name: string): string {
+    this.#folders += 1;
+    return join(this.options.directory, `${String(this.#folders).padStart(2, '0')}-${name}`);
+  }
+
+  /** Our node on a folder that may hold data. */
+  startNode(directory: string, settings: Settings = {}): Promise<Server> {
+    return startNode(this.options.program, directory, settings);
+  }
+
+  async startOurs(name = 'ours', settings: Settings = {}): Promise<Contender> {
+    return new Contender(this, name, await this.startNode(this.freshPath(name), settings));
+  }
+
+  /** Null when redis-server is not installed. */
+  async startPeer(): Promise<Contender | null> {
+    if (!this.hasRedis) return null;
+    return new Contender(this, 'redis', await startRedis(this.freshPath('redis')));
+  }
+
+  /** Interleaved rounds of ours and, if there is one, the other. */
+  async compare(
+    ours: Contender,
+    other: Contender | null,
+    workload: Workload,
+    shape: Shape,
+    otherWorkload: Workload = workload,
+  ): Promise<Comparison> {
+    const runs = [(round: number) => ours.measure(workload, shape, round)];
+    if (other !== null) runs.push((round) => other.measure(otherWorkload, shape, round));
+    const [mine = [], theirs] = await interleave(this.sizes.rounds, runs);
+    return { ours: mine, peer: theirs ?? null };
+  }
+
+  /** Adds a row with a figure of each run of a comparison. */
+  addComparison(
+    comparison: Comparison,
+    figure: (result: LoadResult) => number,
+    words: RowWords,
+  ): void {
+    const ours = comparison.ours.map(figure);
+    const peer = comparison.peer?.map(figure) ?? null;
+    const all = [...comparison.ours, ...(comparison.peer ?? [])];
+    this.rows.push({
+      measure: words.measure,
+      unit: words.unit,
+      ours: spreadOf(ours),
+      peer: peer === null ? null : spreadOf(peer),
+      ratio: peer === null ? null : ratioOf(ours, peer),
+      target: words.target ?? null,
+      loadCores: spreadOf(all.map(({ loadCores }) => loadCores)).median,
+      foreignCores: spreadOf(all.map(({ foreignCores }) => foreignCores)).median,
+      note: words.note ?? '',
+    });
+  }
+
+  /** Adds a row of figures that no load generator measured. */
+  addFigures(
+    ours: readonly number[],
+    words: RowWords,
+    peer: readonly number[] | null = null,
+  ): void {
+    this.rows.push({
+      measure: words.measure,
+      unit: words.unit,
+      ours: spreadOf(ours),
+      peer: peer === null ? null : spreadOf(peer),
+      ratio: peer === null ? null : ratioOf(ours, peer),
+      target: words.target ?? null,
+      loadCores: null,
+      foreignCores: null,
+      note: words.note ?? '',
+    });
+  }
+}
+
+/** The results of each side in round order. */
+export interface Comparison {
+  readonly ours: readonly LoadResult[];
+  readonly peer: readonly LoadResult[] | null;
+}

@@ -1,0 +1,52 @@
+/** What the node's files occupy, by kind. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import {
+  eventIndexFileName,
+  parseSegmentFileName,
+  partitionIndexFileName,
+  streamIndexFileName,
+} from '../node/src/storage/names.ts';
+
+export interface DataFiles {
+  readonly logBytes: number;
+  /** Logs without index files: what a start has to read. */
+  readonly unsealedLogBytes: number;
+  readonly sealedSegments: number;
+  readonly indexBytes: number;
+  readonly journalBytes: number;
+}
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+
+function segmentFolders(directory: string): string[] {
+  const buckets = join(directory, 'buckets');
+  return readdirSync(buckets).map((bucket) => join(buckets, bucket, 'segments'));
+}
+
+/** Sizes are lengths of files in bytes. A segment counts as sealed when its stream index is there. */
+export function dataFiles(directory: string): DataFiles {
+  const sum = { logBytes: 0, unsealedLogBytes: 0, sealedSegments: 0, indexBytes: 0 };
+  for (const folder of segmentFolders(directory)) {
+    for (const name of readdirSync(folder)) {
+      const segment = parseSegmentFileName(name);
+      if (segment === null) continue;
+      const logBytes = sizeOf(join(folder, name));
+      const indexes = [streamIndexFileName, partitionIndexFileName, eventIndexFileName].map(
+        (fileName) => sizeOf(join(folder, fileName(segment))),
+      );
+      const indexBytes = indexes.reduce((total, bytes) => total + bytes, 0);
+      sum.logBytes += logBytes;
+      sum.indexBytes += indexBytes;
+      if ((indexes[0] ?? 0) > 0) sum.sealedSegments += 1;
+      else sum.unsealedLogBytes += logBytes;
+    }
+  }
+  const journal = join(directory, 'journal');
+  const journalBytes = readdirSync(journal).reduce(
+    (total, name) => total + sizeOf(join(journal, name)),
+    0,
+  );
+  return { ...sum, journalBytes };
+}

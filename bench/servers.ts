@@ -1,0 +1,197 @@
+/** Starts and stops the two servers on fresh directories of the same disk. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { type Dialect, encodeCommand, streamName } from './load/requests.ts';
+
+const START_MS_MAX = 120_000;
+const STOP_MS_MAX = 60_000;
+
+export interface Server extends AsyncDisposable {
+  readonly dialect: Dialect;
+  readonly pid: number;
+  readonly port: number;
+  readonly directory: string;
+  /** From the start of the process to its first useful reply, in milliseconds. */
+  readonly readyMs: number;
+  /** Ends the process and waits until it is gone. */
+  stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
+/** Configuration keys of the node with their values, as in `--set key=value`. */
+export type Settings = Readonly<Record<string, string | number>>;
+
+/** Settings for segments of so many MiB: a transaction must fit one, so its limit is lowered with it. */
+export function smallSegments(mebibytes: number): Settings {
+  const bytes = mebibytes * 1024 * 1024;
+  return { 'segment.size_bytes': bytes, 'append.max_bytes': Math.min(16 * 1024 * 1024, bytes / 2) };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+const living = new Set<ChildProcess>();
+
+/** Ends whatever is still running, without waiting: for the end of this process. */
+export function killServers(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
+class ServerProcess implements Server {
+  readonly dialect: Dialect;
+  readonly port: number;
+  readonly directory: string;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  readonly #startedAt: number;
+  #readyMs = 0;
+
+  constructor(dialect: Dialect, directory: string, port: number, command: readonly string[]) {
+    this.dialect = dialect;
+    this.directory = directory;
+    this.port = port;
+    this.#startedAt = performance.now();
+    const [program = '', ...flags] = command;
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '16' };
+    this.#child = spawn(program, flags, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    living.add(this.#child);
+    this.#child.once('exit', () => living.delete(this.#child));
+    keepOutput(this.#child, `${directory}.log`);
+    this.#exited = once(this.#child, 'exit');
+    this.#exited.catch(() => undefined);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get readyMs(): number {
+    return this.#readyMs;
+  }
+
+  /** Settles when the process logs a JSON line whose message says that it listens. */
+  listeningLine(): Promise<void> {
+    const seen = Promise.withResolvers<undefined>();
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      if (stream === null) continue;
+      createInterface({ input: stream }).on('line', (line) => {
+        if (/"msg":\s*"listening/.test(line)) seen.resolve(undefined);
+      });
+    }
+    return seen.promise;
+  }
+
+  /** Waits for `announced` and then for the reply to `command`; fails when the process ends or takes too long. */
+  async ready(announced: Promise<unknown>, command: string): Promise<this> {
+    const ended = this.#exited.then(() => {
+      throw new Error(`${this.dialect} ended at once, see ${this.directory}.log`);
+    });
+    const late = new AbortController();
+    const timeout = delay(START_MS_MAX, null, { signal: late.signal }).then(() => {
+      throw new Error(`${this.dialect} was not ready after ${String(START_MS_MAX / 1000)} s`);
+    });
+    timeout.catch(() => undefined);
+    ended.catch(() => undefined);
+    try {
+      await Promise.race([announced.then(() => ask(this.port, command)), ended, timeout]);
+    } catch (error) {
+      this.#child.kill('SIGKILL');
+      throw error;
+    } finally {
+      late.abort();
+    }
+    this.#readyMs = performance.now() - this.#startedAt;
+    return this;
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill(signal);
+    const impatience = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS_MAX);
+    await this.#exited;
+    clearTimeout(impatience);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop('SIGKILL');
+  }
+}
+
+/** Sends one command and waits for the first bytes of its reply. */
+async function ask(port: number, command: string): Promise<string> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      socket.write(command);
+      const [reply] = (await once(socket, 'data')) as [Buffer];
+      const text = reply.toString('latin1');
+      // Redis listens before its log is loaded.
+      if (!text.startsWith('-LOADING')) return text;
+    } catch {
+      // Not listening yet.
+    } finally {
+      socket.destroy();
+    }
+    await delay(2);
+  }
+}
+
+function keepOutput(child: ChildProcess, file: string): void {
+  const log = createWriteStream(file, { flags: 'a' });
+  child.stdout?.pipe(log, { end: false });
+  child.stderr?.pipe(log, { end: false });
+  child.once('close', () => {
+    log.end();
+  });
+}
+
+/** Starts the node whose program is `mainFile` on `directory`, which may hold data. Its output goes to `directory`.log. */
+export async function startNode(
+  mainFile: string,
+  directory: string,
+  settings: Settings = {},
+): Promise<Server> {
+  const [port, adminPort] = await Promise.all([freePort(), freePort()]);
+  const flags = ['--dir', directory, '--client-address', `127.0.0.1:${String(port)}`];
+  flags.push('--admin-address', `127.0.0.1:${String(adminPort)}`);
+  for (const [key, value] of Object.entries(settings)) flags.push('--set', `${key}=${value}`);
+  const command = [process.execPath, mainFile, ...flags];
+  const server = new ServerProcess('sierradb', directory, port, command);
+  // A read of a stream, not a ping: it is answered only by an open store.
+  return server.ready(server.listeningLine(), encodeCommand('ESVER', streamName(0)));
+}
+
+/** The version of the installed redis-server, or null where there is none. */
+export function redisVersion(): string | null {
+  try {
+    const text = execFileSync('redis-server', ['--version'], { encoding: 'utf8' });
+    return /v=([\d.]+)/.exec(text)?.[1] ?? 'unknown';
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Starts redis-server with the durability that we promise: every write synced before its reply. Snapshots and rewrites
+ * of its log are off, because they would only slow it down during a run.
+ */
+export async function startRedis(directory: string): Promise<Server> {
+  mkdirSync(directory, { recursive: true });
+  const port = await freePort();
+  const flags = ['--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--save', ''];
+  flags.push('--appendonly', 'yes', '--appendfsync', 'always');
+  flags.push('--auto-aof-rewrite-percentage', '0', '--daemonize', 'no');
+  const server = new ServerProcess('redis', directory, port, ['redis-server', ...flags]);
+  return server.ready(Promise.resolve(), encodeCommand('PING'));
+}
