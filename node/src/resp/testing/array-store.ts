@@ -38,6 +38,8 @@ interface StoredEvent extends EventView {
   readonly streamId: Buffer;
   readonly partitionKey: Buffer;
   readonly appended: Appended;
+  /** Its index in `appended.events`. */
+  readonly place: number;
 }
 
 interface Stream {
@@ -239,8 +241,7 @@ export class ArrayStore implements EventStore {
     const isRetry =
       original !== undefined &&
       original.events.length === events.length &&
-      held.every((event, i) => event?.appended.events[i]?.eventId === event?.eventId) &&
-      held.every((event) => event?.appended === original);
+      held.every((event, i) => event?.appended === original && event.place === i);
     if (!isRetry) throw invalidArgument('event id already used');
     return original;
   }
@@ -348,5 +349,6 @@ function storedEvent(
     streamId: Buffer.from(streamId),
     partitionKey: Buffer.from(appended.partitionKey),
     appended,
+    place: index,
   };
 }
