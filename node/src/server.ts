@@ -14,6 +14,7 @@ import type { EventStore } from './engine/types.ts';
 import { openAdmin, type Admin } from './http/admin.ts';
 import { NodeMetrics } from './http/metrics.ts';
 import type { NodeState } from './http/node-state.ts';
+import type { RespObserver } from './resp/observer.ts';
 import { StartError } from './start-error.ts';
 
 export interface ClosableStore extends EventStore {
@@ -35,7 +36,7 @@ export interface NodeParts {
   openListener(
     store: EventStore,
     config: NodeConfig,
-    metrics: NodeMetrics,
+    context: { readonly version: string; readonly observer: RespObserver },
   ): Promise<ClientListener>;
 }
 
@@ -184,8 +185,19 @@ class SierraNode implements RunningNode {
 
   async #openListener(store: ClosableStore): Promise<void> {
     const { clientAddress } = this.#config;
+    const { commands } = this.#metrics;
+    const { log, parts, version } = this.#context;
+    const observer: RespObserver = {
+      connectionOpened: () => commands.connectionOpened(),
+      connectionClosed: () => commands.connectionClosed(),
+      connectionRefused: () => commands.connectionRefused(),
+      commandAnswered: (command, code, durationMs) =>
+        commands.commandAnswered(command, code, durationMs),
+      fault: (error) =>
+        log.error({ err: error }, 'a connection was closed after a mistake of ours'),
+    };
     try {
-      this.#listener = await this.#context.parts.openListener(store, this.#config, this.#metrics);
+      this.#listener = await parts.openListener(store, this.#config, { version, observer });
     } catch (error) {
       throw StartError.ofAddress(error, clientAddress, 'network.client_address');
     }

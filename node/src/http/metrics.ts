@@ -5,17 +5,9 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { CacheStatistics, StoreStatistics } from '../engine/types.ts';
 import type { StorageObserver } from '../storage/observer.ts';
+import { byteBounds, latencyBounds, recordBounds } from './bounds.ts';
 import { CheapHistogram, type Buckets } from './cheap-histogram.ts';
-
-/** Seconds: a round in memory takes tens of microseconds, a disk's sync 0.1 to 10 ms, a bad day seconds. */
-const latencyBounds: readonly number[] = [
-  0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
-  2.5, 10,
-];
-const recordBounds: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096];
-const byteBounds: readonly number[] = [
-  512, 2048, 8192, 32_768, 131_072, 524_288, 2_097_152, 8_388_608, 33_554_432,
-];
+import { addCounter, CommandMetrics } from './command-metrics.ts';
 
 /** What gauges are read from; the store, once it is open. */
 export interface MetricsSource {
@@ -25,6 +17,7 @@ export interface MetricsSource {
 
 export class NodeMetrics implements StorageObserver {
   readonly registry: Registry = new Registry();
+  readonly commands: CommandMetrics = new CommandMetrics(this.registry);
   readonly #syncSeconds: Buckets;
   readonly #roundRecords: Buckets;
   readonly #roundBytes: Buckets;
@@ -124,15 +117,7 @@ export class NodeMetrics implements StorageObserver {
     };
     for (const [name, [help, read]] of Object.entries(counters)) {
       const value = cache(read);
-      new Counter({
-        name: `sierradb_${name}`,
-        help,
-        registers: [this.registry],
-        collect() {
-          this.reset();
-          this.inc(value() ?? 0);
-        },
-      });
+      addCounter(this.registry, `sierradb_${name}`, help, () => value() ?? 0);
     }
     this.#gauge(
       'cache_bytes',

@@ -1,0 +1,133 @@
+/**
+ * The node program: reads the command line, then runs a node until a signal or a failed disk ends it. Exit code 0 after a
+ * clean stop, 1 after a mistake or a failure, with one sentence that says which.
+ */
+import pino, { type Logger } from 'pino';
+import {
+  formatAddress,
+  formatEffective,
+  formatProblems,
+  loadConfig,
+  usage,
+  type Compiled,
+  type NodeConfig,
+} from './config.ts';
+import type { RunningNode } from './server.ts';
+import { StartError } from './start-error.ts';
+import { version } from './version.ts';
+
+/** A terminal's Ctrl-C reaches the whole process group and wrappers pass it on: a repeat this soon is the same request. */
+const REPEAT_MS = 500;
+
+await main();
+
+async function main(): Promise<void> {
+  const { line, compiled } = loadConfig(process.argv.slice(2), process.env);
+  const [command = 'start', ...operands] = line.positionals;
+  if (line.help || command === 'help') print(usage());
+  else if (line.version) print(`sierradb ${version}\n`);
+  else if (compiled.ok) await run(command, operands, compiled);
+  else fail(formatProblems(compiled.problems));
+}
+
+async function run(
+  command: string,
+  operands: readonly string[],
+  { config, effective, warnings }: Extract<Compiled, { ok: true }>,
+): Promise<void> {
+  switch (command) {
+    case 'start':
+      if (operands.length === 0) await start(config, warnings);
+      else fail(`start takes flags only, not ${operands.join(' ')}`);
+      break;
+    case 'config':
+      print(formatEffective(effective));
+      break;
+    default:
+      fail(`unknown command ${command}; sierradb --help names them`);
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function fail(sentence: string): void {
+  process.stderr.write(sentence.endsWith('\n') ? sentence : `${sentence}\n`);
+  process.exitCode = 1;
+}
+
+async function start(config: NodeConfig, warnings: readonly string[]): Promise<void> {
+  // libuv reads it when its pool is first used. Nothing has used it yet, and what might is only loaded behind this line.
+  process.env['UV_THREADPOOL_SIZE'] ??= String(config.poolThreads);
+  const { startNode } = await import('./server.ts');
+  const { nodeParts } = await import('./parts.ts');
+  const log = makeLog(config.logLevel);
+  for (const warning of warnings) log.warn(warning);
+  const running = stopOnSignal(log);
+  try {
+    const onFatal = (error: Error): void => endAfterFailure(log, error);
+    running.node = await startNode(config, { version, log, parts: nodeParts, onFatal });
+    showBanner(running.node, config);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    log.fatal({ err: error.cause }, error.message);
+    fail(`sierradb: ${error.message}`);
+    process.exit(1);
+  }
+}
+
+function makeLog(level: string): Logger {
+  return pino({
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  });
+}
+
+/** Ends the process at a signal: in order when there is a node, at once at the second signal. */
+function stopOnSignal(log: Logger): { node: RunningNode | null } {
+  const running: { node: RunningNode | null } = { node: null };
+  let firstMs: number | null = null;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (firstMs !== null) {
+      if (performance.now() - firstMs > REPEAT_MS) process.exit(1);
+      return;
+    }
+    firstMs = performance.now();
+    log.info({ signal }, 'stopping');
+    void stopNode(log, running.node);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return running;
+}
+
+/** A node that is still starting has promised nothing to anyone, and its recovery may be interrupted anywhere. */
+async function stopNode(log: Logger, node: RunningNode | null): Promise<void> {
+  try {
+    await node?.close();
+    log.info('stopped');
+    process.exit(0);
+  } catch (error) {
+    log.fatal({ err: error }, 'failed while stopping');
+    process.exit(1);
+  }
+}
+
+function endAfterFailure(log: Logger, error: Error): void {
+  log.fatal(
+    { err: error },
+    'a write or sync failed; the node stops, and recovers at its next start',
+  );
+  // The replies that tell clients so are on their way; a moment later nothing of value is left to wait for.
+  setTimeout(() => process.exit(1), 100);
+}
+
+/** A line for people; logs are for programs. */
+function showBanner(node: RunningNode, { directory }: NodeConfig): void {
+  if (!process.stdout.isTTY) return;
+  const address = formatAddress(node.clientAddress);
+  process.stdout.write(`SierraDB ${version} listens on ${address}, data in ${directory}\n`);
+}

@@ -1,0 +1,225 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import pino from 'pino';
+import { loadConfig, type NodeConfig } from './config.ts';
+import type { EventStore } from './engine/types.ts';
+import { startNode, type ClosableStore, type NodeContext, type NodeParts } from './server.ts';
+import { StartError } from './start-error.ts';
+
+const loopback = ['--client-address', '127.0.0.1:0', '--dir', '/nowhere'];
+
+function configOf(...flags: string[]): NodeConfig {
+  const { compiled } = loadConfig([...loopback, ...flags], {});
+  assert.ok(compiled.ok);
+  return compiled.config;
+}
+
+const unexpected = (error: Error): void => assert.ifError(error);
+
+/** Parts that only write down what happens to them. */
+class RecordedParts implements NodeParts {
+  readonly events: string[] = [];
+  fatal: (error: Error) => void = unexpected;
+  storeError: Error | null = null;
+  listenerError: Error | null = null;
+  /** Resolved by a test that wants recovery to take long. */
+  recovered: Promise<void> = Promise.resolve();
+
+  openStore: NodeParts['openStore'] = async (_directory, _options, { observer, onFatal }) => {
+    await this.recovered;
+    if (this.storeError !== null) throw this.storeError;
+    this.events.push('store opened');
+    this.fatal = onFatal;
+    observer.roundSynced(3, 4096, 0.002);
+    observer.recovery('torn-tail', { bytes: 12 });
+    return recordedStore(this.events);
+  };
+
+  openListener: NodeParts['openListener'] = async (_store, _config, { observer }) => {
+    if (this.listenerError !== null) throw this.listenerError;
+    this.events.push('listener opened');
+    observer.connectionOpened();
+    const close = async (): Promise<void> => void this.events.push('listener closed');
+    return { host: '127.0.0.1', port: 4711, close };
+  };
+}
+
+function recordedStore(events: string[]): ClosableStore {
+  const store: Pick<ClosableStore, 'facts' | 'statistics' | 'cacheStatistics' | 'close'> = {
+    facts: {
+      memberId: 'm',
+      clusterId: 'c',
+      partitionCount: 32,
+      bucketCount: 4,
+      appendMaxBytes: 1,
+    },
+    statistics: () => ({
+      appendsInFlight: 7,
+      journalQueuedBytes: 0,
+      journalFill: 0.25,
+      segmentsSealed: 2,
+      segmentBytes: 0,
+      headsCached: 0,
+      filterBytes: 0,
+      quarantined: [],
+      diskFull: false,
+      openFiles: 0,
+    }),
+    cacheStatistics: () => ({
+      hits: 11,
+      misses: 1,
+      entries: 0,
+      memoryBytes: 0,
+      maxBytes: 0,
+      blockBytes: 65536,
+      evictions: 0,
+    }),
+    close: async () => void events.push('store closed'),
+  };
+  return store as EventStore & ClosableStore;
+}
+
+function contextOf(parts: NodeParts, onFatal: (error: Error) => void = unexpected): NodeContext {
+  return { version: '1.2.3', log: pino({ level: 'silent' }), parts, onFatal };
+}
+
+const adminPort0 = ['--admin-address', '127.0.0.1:0'];
+
+async function get(address: { port: number } | null, path: string): Promise<[number, string]> {
+  assert.ok(address !== null);
+  const response = await fetch(`http://127.0.0.1:${address.port}${path}`);
+  return [response.status, await response.text()];
+}
+
+async function occupy(t: TestContext, port: number): Promise<Server | null> {
+  const server = createServer();
+  const taken = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen({ host: '127.0.0.1', port }, () => resolve(true));
+  });
+  t.after(() => server.close());
+  return taken ? server : null;
+}
+
+describe('a node', () => {
+  it('starts in order, serves its pages, and stops in the reverse order', async () => {
+    const parts = new RecordedParts();
+    const node = await startNode(configOf(...adminPort0), contextOf(parts));
+    assert.equal(node.state, 'serving');
+    assert.deepEqual(await get(node.adminAddress, '/livez'), [200, '{"state":"serving"}']);
+    assert.deepEqual(await get(node.adminAddress, '/readyz'), [200, '{"state":"serving"}']);
+    await node.close();
+    assert.equal(node.state, 'stopped');
+    assert.deepEqual(parts.events, [
+      'store opened',
+      'listener opened',
+      'listener closed',
+      'store closed',
+    ]);
+  });
+
+  it('shows what it measures', async () => {
+    const parts = new RecordedParts();
+    await using node = await startNode(configOf(...adminPort0), contextOf(parts));
+    const [status, text] = await get(node.adminAddress, '/metrics');
+    assert.equal(status, 200);
+    for (const line of [
+      'sierradb_info{version="1.2.3"} 1',
+      'sierradb_sync_seconds_bucket{le="0.001"} 0',
+      'sierradb_sync_seconds_bucket{le="0.0025"} 1',
+      'sierradb_sync_seconds_bucket{le="+Inf"} 1',
+      'sierradb_sync_seconds_sum 0.002',
+      'sierradb_round_records_count 1',
+      'sierradb_recovery_actions_total{action="torn-tail"} 1',
+      'sierradb_appends_in_flight 7',
+      'sierradb_journal_fill_ratio 0.25',
+      'sierradb_segments 2',
+      'sierradb_cache_hits_total 11',
+      'sierradb_connections 1',
+    ]) {
+      assert.ok(text.split('\n').includes(line), line);
+    }
+    assert.match(text, /^nodejs_eventloop_lag_p99_seconds /m);
+    assert.match(text, /^process_cpu_seconds_total /m);
+  });
+
+  it('is alive and not ready while it recovers', async (t) => {
+    const parts = new RecordedParts();
+    const recovered = Promise.withResolvers<void>();
+    parts.recovered = recovered.promise;
+    const port = await freePort(t);
+    const starting = startNode(configOf('--admin-address', `127.0.0.1:${port}`), contextOf(parts));
+    const pages = async (): Promise<[number, string]> => get({ port }, '/livez');
+    let live = await pages().catch(() => null);
+    while (live === null) live = await pages().catch(() => null);
+    assert.deepEqual(live, [200, '{"state":"recovering"}']);
+    assert.deepEqual(await get({ port }, '/readyz'), [503, '{"state":"recovering"}']);
+    recovered.resolve();
+    await using node = await starting;
+    assert.equal(node.state, 'serving');
+  });
+
+  it('is neither alive nor ready when its store has failed', async () => {
+    const parts = new RecordedParts();
+    const failures: Error[] = [];
+    const context = contextOf(parts, (error) => void failures.push(error));
+    await using node = await startNode(configOf(...adminPort0), context);
+    parts.fatal(new Error('EIO'));
+    assert.equal(failures.length, 1);
+    assert.equal((await get(node.adminAddress, '/livez'))[0], 503);
+    assert.equal((await get(node.adminAddress, '/readyz'))[0], 503);
+    await node.close();
+    assert.equal(node.state, 'failed');
+  });
+
+  it('closes what it has opened when a later part does not open', async () => {
+    const parts = new RecordedParts();
+    parts.listenerError = Object.assign(new Error('taken'), { code: 'EADDRINUSE' });
+    await assert.rejects(startNode(configOf(...adminPort0), contextOf(parts)), (error) => {
+      assert.ok(error instanceof StartError);
+      assert.equal(
+        error.message,
+        'network.client_address 127.0.0.1:0 is in use by another process',
+      );
+      return true;
+    });
+    assert.deepEqual(parts.events, ['store opened', 'store closed']);
+  });
+
+  it('says in a sentence why the directory does not open', async () => {
+    const parts = new RecordedParts();
+    parts.storeError = Object.assign(new Error('lock'), { code: 'ELOCKED' });
+    await assert.rejects(startNode(configOf(...adminPort0), contextOf(parts)), {
+      name: 'StartError',
+      message: 'data directory /nowhere is open in another process',
+    });
+  });
+
+  it('refuses a taken admin address that was configured', async (t) => {
+    const port = await freePort(t);
+    await occupy(t, port);
+    const config = configOf('--admin-address', `127.0.0.1:${port}`);
+    await assert.rejects(startNode(config, contextOf(new RecordedParts())), {
+      name: 'StartError',
+      message: `network.admin_address 127.0.0.1:${port} is in use by another process`,
+    });
+  });
+
+  it('does without a taken default admin address', async (t) => {
+    const port = await freePort(t);
+    await occupy(t, port);
+    const config = { ...configOf(), adminAddress: { host: '127.0.0.1', port } };
+    await using node = await startNode(config, contextOf(new RecordedParts()));
+    assert.equal(node.adminAddress, null);
+    assert.equal(node.state, 'serving');
+  });
+});
+
+async function freePort(t: TestContext): Promise<number> {
+  const server = await occupy(t, 0);
+  assert.ok(server !== null);
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
