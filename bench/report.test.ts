@@ -54,3 +54,9 @@ test('every line of the table has the same width, notes follow', () => {
   assert.equal(blank, '');
   assert.equal(note, '* appends: a remark');
 });
+
+test('says when the generator or somebody else set the pace', () => {
+  assert.doesNotMatch(formatTable([row]), /\n\*/);
+  assert.match(formatTable([{ ...row, loadCores: 0.95 }]), /generator was at its limit/);
+  assert.match(formatTable([{ ...row, foreignCores: 0.5 }]), /other programs/);
+});

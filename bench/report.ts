@@ -80,6 +80,22 @@ function cells(row: Row): string[] {
   ];
 }
 
+/** Nearly a whole core: then the generator, not the server, set the pace. */
+const LOAD_CORES_MAX = 0.9;
+/** More than this, and only the ratios are worth anything. */
+const FOREIGN_CORES_MAX = 0.3;
+
+function remarks(row: Row): string[] {
+  const found = row.note === '' ? [] : [row.note];
+  if ((row.loadCores ?? 0) > LOAD_CORES_MAX) {
+    found.push('the load generator was at its limit, the server may be faster than this');
+  }
+  if ((row.foreignCores ?? 0) > FOREIGN_CORES_MAX) {
+    found.push('other programs took part of the machine; trust the ratio, not the figures');
+  }
+  return found;
+}
+
 /** A table in Markdown whose columns also line up as plain text, notes below. */
 export function formatTable(rows: readonly Row[]): string {
   const body = rows.map(cells);
@@ -89,9 +105,7 @@ export function formatTable(rows: readonly Row[]): string {
   const join = (line: readonly string[]): string =>
     `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  const notes = rows
-    .filter(({ note }) => note !== '')
-    .map(({ measure, note }) => `* ${measure}: ${note}`);
+  const notes = rows.flatMap((row) => remarks(row).map((text) => `* ${row.measure}: ${text}`));
   return [
     join(HEADINGS),
     rule,

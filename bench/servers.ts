@@ -25,11 +25,9 @@ export interface Server extends AsyncDisposable {
 /** Configuration keys of the node with their values, as in `--set key=value`. */
 export type Settings = Readonly<Record<string, string | number>>;
 
-/** Settings for segments of so many MiB: a transaction must fit one, so its limit is lowered with it. */
-export function smallSegments(mebibytes: number): Settings {
-  const bytes = mebibytes * 1024 * 1024;
-  return { 'segment.size_bytes': bytes, 'append.max_bytes': Math.min(16 * 1024 * 1024, bytes / 2) };
-}
+export const segmentsOf = (mebibytes: number): Settings => ({
+  'segment.size_bytes': mebibytes * 1024 * 1024,
+});
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -38,6 +36,14 @@ async function freePort(): Promise<number> {
   server.close();
   await once(server, 'close');
   return port;
+}
+
+/** The environment without what would change the node's defaults: the figures are those of the program as shipped. */
+function shippedEnv(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('SIERRADB_') && name !== 'UV_THREADPOOL_SIZE',
+  );
+  return Object.fromEntries(entries);
 }
 
 const living = new Set<ChildProcess>();
@@ -62,8 +68,7 @@ class ServerProcess implements Server {
     this.port = port;
     this.#startedAt = performance.now();
     const [program = '', ...flags] = command;
-    const env = { ...process.env, UV_THREADPOOL_SIZE: '16' };
-    this.#child = spawn(program, flags, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(program, flags, { env: shippedEnv(), stdio: ['ignore', 'pipe', 'pipe'] });
     living.add(this.#child);
     this.#child.once('exit', () => living.delete(this.#child));
     keepOutput(this.#child, `${directory}.log`);

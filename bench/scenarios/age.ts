@@ -1,6 +1,6 @@
 import { append, type Bench, Contender, eventsPerSecond, SATURATING } from '../bench.ts';
 import { dataFiles } from '../data-files.ts';
-import { smallSegments } from '../servers.ts';
+import { segmentsOf } from '../servers.ts';
 
 /** What one of these appends occupies in a segment, about. */
 const EVENT_BYTES = 380;
@@ -47,7 +47,7 @@ async function agedStore(
   segmentMebibytes: number,
   events: number,
 ): Promise<Contender> {
-  const small = { 'bucket.count': 1, ...smallSegments(segmentMebibytes) };
+  const small = { 'bucket.count': 1, ...segmentsOf(segmentMebibytes) };
   const young = await bench.startOurs(name, small);
   await young.fill(append('cycle', STREAMS), events, SATURATING);
   await young.server.stop('SIGTERM');

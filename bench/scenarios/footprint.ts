@@ -4,7 +4,7 @@ import { append, type Bench, SATURATING } from '../bench.ts';
 import { dataFiles } from '../data-files.ts';
 import { PAYLOAD_BYTES } from '../load/requests.ts';
 import { residentBytes } from '../machine.ts';
-import { smallSegments } from '../servers.ts';
+import { segmentsOf } from '../servers.ts';
 
 const STREAMS = 100_000;
 const SETTLE_MS = 1500;
@@ -16,7 +16,7 @@ export async function space(bench: Bench): Promise<void> {
   const { footprintEvents: events, footprintSegmentMebibytes } = bench.sizes;
   await using ours = await bench.startOurs('space', {
     'bucket.count': 1,
-    ...smallSegments(footprintSegmentMebibytes),
+    ...segmentsOf(footprintSegmentMebibytes),
   });
   await ours.fill(append('random', STREAMS), events, SATURATING);
   await ours.server.stop('SIGTERM');

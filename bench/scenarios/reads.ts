@@ -1,6 +1,6 @@
 import { append, type Bench, type Contender, cpuPerEvent, eventsPerSecond } from '../bench.ts';
 import type { GetWorkload, ScanWorkload } from '../load/requests.ts';
-import { smallSegments } from '../servers.ts';
+import { segmentsOf } from '../servers.ts';
 
 const READERS = { connections: 16, pipeline: 1 };
 /** Redis wants entry ids in ascending order, which only a single connection keeps. */
@@ -23,7 +23,7 @@ async function fillBoth(
 /** Pages of 1,000 events from streams whose events lie between those of the others, and from partitions. */
 export async function scans(bench: Bench): Promise<void> {
   // Segments so small that most of what is read lies in sealed ones, as it does in a store that has aged.
-  await using ours = await bench.startOurs('ours', smallSegments(bench.options.quick ? 1 : 4));
+  await using ours = await bench.startOurs('ours', segmentsOf(bench.options.quick ? 1 : 4));
   await using peer = await bench.startPeer();
   const { scanEventsPerStream: eventsPerStream } = bench.sizes;
   await fillBoth([ours, peer], SCANNED_STREAMS, SCANNED_STREAMS * eventsPerStream);
@@ -45,7 +45,7 @@ export async function scans(bench: Bench): Promise<void> {
 
 /** Single events by id, anywhere in the store. */
 export async function gets(bench: Bench): Promise<void> {
-  await using ours = await bench.startOurs('ours', smallSegments(bench.options.quick ? 2 : 8));
+  await using ours = await bench.startOurs('ours', segmentsOf(bench.options.quick ? 2 : 8));
   await using peer = await bench.startPeer();
   const { getEvents: events } = bench.sizes;
   await fillBoth([ours, peer], GET_STREAMS, events);
