@@ -182,7 +182,7 @@ protocolCases('ESCAN', [
   },
   {
     name: 'a page ends at its size, but never without an event',
-    server: { limits: { pageBytesMax: 1300 } },
+    server: { limits: { pageBytesMax: 1150 } },
     given: [
       ['EAPPEND', 's', 'E', 'PAYLOAD', 'x'.repeat(1500)],
       ['EAPPEND', 's', 'E'],
