@@ -21,8 +21,11 @@ const resp = 'node/src/resp';
 const http = 'node/src/http';
 const config = 'node/src/config';
 const configDoor = 'node/src/config.ts';
+const startError = 'node/src/start-error.ts';
+const version = 'node/src/version.ts';
 const library = 'node/src/index.ts';
 const server = 'node/src/server.ts';
+const parts = 'node/src/parts.ts';
 const main = 'node/src/main.ts';
 
 const node: readonly string[] = [storage, replication, engine, cluster, resp, http];
@@ -38,9 +41,12 @@ export const importTable: readonly ImportRow[] = [
   // What is configured are the options of the parts; the parts know nothing of configuration.
   { part: config, mayImport: [common, storage, engine] },
   { part: configDoor, mayImport: [common, config] },
+  { part: startError, mayImport: [configDoor] },
+  { part: version, mayImport: [] },
   { part: library, mayImport: [common, storage, engine] },
-  { part: server, mayImport: [common, ...node, config, configDoor] },
-  { part: main, mayImport: [common, ...node, config, configDoor, server] },
+  { part: server, mayImport: [common, ...node, config, configDoor, startError] },
+  { part: parts, mayImport: [common, ...node, server] },
+  { part: main, mayImport: [common, config, configDoor, startError, version, server, parts] },
 ];
 
 /** Files that compute values and touch nothing: no file, no socket, no clock. Globs from the root. */

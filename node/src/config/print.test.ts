@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { compileConfig, type EffectiveSetting } from './compile.ts';
-import { formatEffective, formatProblems, settingsTable, usage } from './print.ts';
+import { formatEffective, formatProblems, usage } from './print.ts';
 import { settingKeys, settingOf } from './settings.ts';
 import { fromFlags, fromToml } from './sources.ts';
 
@@ -41,11 +41,6 @@ describe('the printed configuration', () => {
 });
 
 describe('the texts for people', () => {
-  it('the table has a row for every setting', () => {
-    const table = settingsTable();
-    for (const key of settingKeys) assert.ok(table.includes(`| \`${key}\` |`), key);
-  });
-
   it('the help names every flag', () => {
     const help = usage();
     for (const key of settingKeys) {

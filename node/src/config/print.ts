@@ -1,4 +1,4 @@
-/** The settings as people read them: the effective configuration, the table in README.md, the help text. */
+/** The settings as people read them: the effective configuration, what is wrong with it, the help text. */
 import { stringify } from 'smol-toml';
 import type { EffectiveSetting } from './compile.ts';
 import {
@@ -50,29 +50,8 @@ export function formatProblems(problems: readonly Problem[]): string {
   return `The configuration has ${many ? `${lines.length} mistakes` : 'a mistake'}:\n${lines.map((line) => `  ${line}\n`).join('')}`;
 }
 
-/** Rows of the table in README.md, in Markdown. */
-export function settingsTable(): string {
-  const rows = settingKeys.map((key) => {
-    const setting = settingOf(key);
-    const effect = setting.noEffect === undefined ? '' : ` *No effect: ${setting.noEffect}.*`;
-    const limits = setting.choices?.map(code).join(', ') ?? bounds(key);
-    const doc = `${setting.doc}${limits === '' ? '' : ` ${limits}.`}${effect}`;
-    const value = setting.default === '' ? '' : code(setting.default);
-    return `| ${code(key)} | ${flagsOf(key).map(code).join(' ')} | ${value} | ${doc} |`;
-  });
-  return ['| key | flag | default | what it does |', '| --- | --- | --- | --- |', ...rows].join(
-    '\n',
-  );
-}
-
-function bounds(key: SettingKey): string {
-  const { min, max } = settingOf(key);
-  return min === undefined || max === undefined ? '' : `${code(min)} to ${code(max)}`;
-}
-
-const code = (text: string): string => `\`${text}\``;
-
-function flagsOf(key: SettingKey): string[] {
+/** The setting's own flags with their dashes, the long one first. */
+export function flagsOf(key: SettingKey): string[] {
   const { flag, short } = settingOf(key);
   if (flag === undefined) return [];
   return short === undefined ? [`--${flag}`] : [`--${flag}`, `-${short}`];

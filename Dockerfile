@@ -1,0 +1,31 @@
+# Two stages: the first compiles the sources, the second holds what runs.
+#   docker build -t sierradb .
+#   docker run --read-only -v sierradb-data:/data -p 9090:9090 sierradb
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY common common
+COPY node node
+RUN node_modules/.bin/tsc -p tsconfig.build.json && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production \
+    SIERRADB_DIR=/data \
+    SIERRADB_NETWORK_ADMIN_ADDRESS=0.0.0.0:9290
+WORKDIR /app
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules node_modules
+COPY --from=build /build/dist dist
+COPY bin bin
+COPY LICENSE README.md ./
+# The volume takes owner and mode from this folder. Nothing else is ever written: the root file system may be read-only.
+RUN install -d -o node -g node -m 0750 /data
+USER node
+VOLUME /data
+EXPOSE 9090 9290
+# Signals reach the node itself; it stops in order within a few seconds.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/app/bin/sierradb.cjs"]
