@@ -96,6 +96,17 @@ function remarks(row: Row): string[] {
   return found;
 }
 
+function measuresByRemark(rows: readonly Row[]): Map<string, string[]> {
+  const grouped = new Map<string, string[]>();
+  for (const row of rows) {
+    for (const remark of remarks(row)) {
+      const measures = grouped.get(remark) ?? [];
+      grouped.set(remark, [...measures, row.measure]);
+    }
+  }
+  return grouped;
+}
+
 /** A table in Markdown whose columns also line up as plain text, notes below. */
 export function formatTable(rows: readonly Row[]): string {
   const body = rows.map(cells);
@@ -105,7 +116,9 @@ export function formatTable(rows: readonly Row[]): string {
   const join = (line: readonly string[]): string =>
     `| ${line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
   const rule = `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`;
-  const notes = rows.flatMap((row) => remarks(row).map((text) => `* ${row.measure}: ${text}`));
+  const notes = [...measuresByRemark(rows)].map(
+    ([remark, measures]) => `* ${measures.join(', ')}: ${remark}`,
+  );
   return [
     join(HEADINGS),
     rule,

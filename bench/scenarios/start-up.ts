@@ -45,7 +45,7 @@ export async function recovery(bench: Bench): Promise<void> {
       `${megabytes.toFixed(0)} MB of unsealed log and ${(files.journalBytes / 1e6).toFixed(0)} MB of journal files, ` +
       `ready after ${times.map((ms) => ms.toFixed(0)).join(', ')} ms; the ${emptyMs.toFixed(0)} ms of a start on nothing are taken off`,
   });
-  bench.addFigures(empty, { measure: 'first start on an empty directory', unit: 'ms' });
+  bench.addFigures(empty, { measure: 'start on an empty store', unit: 'ms' });
 }
 
 /** A start after SIGTERM on a large store. */
