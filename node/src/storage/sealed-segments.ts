@@ -6,7 +6,7 @@
  */
 import type { BlockCache } from './block-cache.ts';
 import type { CachedFile } from './cached-file.ts';
-import { DamageError } from './errors.ts';
+import { DamageError, IndexDamageError } from './errors.ts';
 import type { FileSystem } from './file-system.ts';
 import type { FilterForest } from './filter-forest.ts';
 import { segmentFileName } from './names.ts';
@@ -18,7 +18,8 @@ import type { YoungSegment } from './young-segment.ts';
 
 export interface SealedSegment {
   readonly number: number;
-  readonly index: SegmentIndex;
+  /** Replaced when it had to be built again. */
+  index: SegmentIndex;
   readonly file: CachedFile;
 }
 
@@ -38,6 +39,7 @@ export interface SealedContext {
   readonly failed: (error: Error) => void;
 }
 
+const NO_SEGMENTS: readonly SealedSegment[] = [];
 const RETRY_MS = 1000;
 
 export class SealedSegments {
@@ -50,12 +52,70 @@ export class SealedSegments {
     this.#context = context;
   }
 
-  get streamFilters(): FilterForest {
-    return this.#context.streamFilters;
+  /** Segments that may hold a stream with this hash, oldest first; at once where the filters are in memory. */
+  streamCandidates(hash: number): readonly SealedSegment[] | Promise<readonly SealedSegment[]> {
+    return this.#candidates(this.#context.streamFilters, hash);
   }
 
-  get eventFilters(): FilterForest {
-    return this.#context.eventFilters;
+  /** Segments that may hold an event whose id has this hash, oldest first. */
+  eventCandidates(hash: number): readonly SealedSegment[] | Promise<readonly SealedSegment[]> {
+    return this.#candidates(this.#context.eventFilters, hash);
+  }
+
+  /** Asks a segment's index; where that turns out to be damaged, builds it again and asks once more. */
+  ask<T>(
+    segment: SealedSegment,
+    question: (index: SegmentIndex) => T | Promise<T>,
+  ): T | Promise<T> {
+    try {
+      const answer = question(segment.index);
+      return answer instanceof Promise
+        ? answer.catch((error: unknown) => this.#askAgain(segment, question, error))
+        : answer;
+    } catch (error) {
+      return this.#askAgain(segment, question, error);
+    }
+  }
+
+  async #askAgain<T>(
+    segment: SealedSegment,
+    question: (index: SegmentIndex) => T | Promise<T>,
+    error: unknown,
+  ): Promise<T> {
+    if (!(error instanceof IndexDamageError)) throw error;
+    await this.#rebuild(segment, error.reason);
+    return question(segment.index);
+  }
+
+  async #rebuild(segment: SealedSegment, reason: string): Promise<void> {
+    const { folder, cache, openFiles, builds, observer, bucket } = this.#context;
+    observer.recovery('index rebuilt', { bucket, segment: segment.number, reason });
+    await segment.index.close();
+    await builds.build(folder, segment.number, segment.file.length);
+    const index = await SegmentIndex.open(openFiles, folder, segment.number, cache);
+    if (typeof index === 'string') throw new Error(`segment ${String(segment.number)}: ${index}`);
+    segment.index = index;
+  }
+
+  #candidates(
+    filters: FilterForest,
+    hash: number,
+  ): readonly SealedSegment[] | Promise<readonly SealedSegment[]> {
+    if (this.segments.length === 0) return this.segments;
+    const numbers = filters.candidates(hash);
+    return numbers instanceof Promise
+      ? numbers.then((found) => this.#byNumber(found))
+      : this.#byNumber(numbers);
+  }
+
+  #byNumber(numbers: readonly number[]): readonly SealedSegment[] {
+    if (numbers.length === 0) return NO_SEGMENTS;
+    return numbers.flatMap((number) => this.find(number) ?? []);
+  }
+
+  /** Memory that filters occupy. */
+  get filterBytes(): number {
+    return this.#context.streamFilters.memoryBytes + this.#context.eventFilters.memoryBytes;
   }
 
   /** Bytes of the log in sealed segments. */
@@ -85,12 +145,12 @@ export class SealedSegments {
 
   /** Takes in an existing segment of `end` bytes, building index files that are missing or bad. Throws DamageError. */
   async admit(number: number, end: number): Promise<void> {
-    const { files, folder, cache, openFiles, builds, observer, bucket } = this.#context;
-    let index = await SegmentIndex.open(files, folder, number, cache, openFiles);
+    const { folder, cache, openFiles, builds, observer, bucket } = this.#context;
+    let index = await SegmentIndex.open(openFiles, folder, number, cache);
     if (typeof index === 'string') {
       observer.recovery('index rebuilt', { bucket, segment: number, reason: index });
       await builds.build(folder, number, end);
-      index = await SegmentIndex.open(files, folder, number, cache, openFiles);
+      index = await SegmentIndex.open(openFiles, folder, number, cache);
     }
     if (typeof index === 'string') throw new Error(`segment ${String(number)}: ${index}`);
     const file = openFiles.get(`${folder}/${segmentFileName(number)}`, end);

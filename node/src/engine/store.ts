@@ -1,0 +1,348 @@
+/**
+ * The event store of one node: every bucket's log, its writer and its reads behind the {@link EventStore} door.
+ *
+ * ```ts
+ * await using store = await openStore('./data', { bucketCount: 4 });
+ * store.append(request, (error, appended) => …);
+ * ```
+ *
+ * Promises: an append that was answered is durable and visible to every read that starts later; reads never show what
+ * is not applied. Lifecycle: `open` until `close`, or `failed` after a failed write or sync; then appends are refused
+ * and what was in flight has been answered with an unknown outcome.
+ */
+import { SierraError } from '../../../common/errors.ts';
+import { EventIdSource, partitionHash } from '../../../common/ids.ts';
+import { SoleVoter } from '../replication/sole-voter.ts';
+import { DamageError } from '../storage/errors.ts';
+import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
+import { Storage } from '../storage/storage.ts';
+import { BucketWriter } from './bucket-writer.ts';
+import { EventCursor } from './event-cursor.ts';
+import { frameBytes } from './frame-encoder.ts';
+import { type Head, Heads } from './heads.ts';
+import { type Eventually, hashEvent, LogSearch, type Place } from './log-search.ts';
+import type { StoreEnvironment, StoreOptions } from './options.ts';
+import { eventsExceedAppendMax, requestFault, streamIdFault } from './rules.ts';
+import { readingErrors, scanPartition, scanStream } from './scans.ts';
+import type {
+  AppendCallback,
+  AppendRequest,
+  CacheStatistics,
+  EventStore,
+  EventVisitor,
+  PageEnd,
+  PartitionRange,
+  StoreFacts,
+  StoreStatistics,
+  StreamRange,
+} from './types.ts';
+import type { IndexBuilds } from '../storage/index-builds.ts';
+
+interface Bucket {
+  readonly group: SoleVoter;
+  readonly search: LogSearch;
+  readonly heads: Heads;
+  readonly writer: BucketWriter;
+}
+
+const NOWHERE = Buffer.alloc(0);
+const NOTHING: PageEnd = { hasMore: false };
+
+export class Store implements EventStore, AsyncDisposable {
+  readonly facts: StoreFacts;
+  readonly #options: StoreOptions;
+  readonly #storage: Storage;
+  readonly #buckets: readonly Bucket[];
+  readonly #budget: { bytes: number; readonly maxBytes: number };
+  #answers: (() => void)[] = [];
+  #answering = false;
+  #state: 'open' | 'closing' | 'failed' = 'open';
+  #closing: Promise<void> | null = null;
+
+  private constructor(storage: Storage, options: StoreOptions, environment: StoreEnvironment) {
+    const { memberId, clusterId } = storage.identity;
+    const { partitionCount, bucketCount, appendMaxBytes } = options;
+    this.facts = { memberId, clusterId, partitionCount, bucketCount, appendMaxBytes };
+    this.#options = options;
+    this.#storage = storage;
+    this.#budget = { bytes: 0, maxBytes: options.inFlightBytesMax };
+    const ids = new EventIdSource(environment.clock, environment.random);
+    this.#buckets = storage.logs.map((log) => this.#bucket(new SoleVoter(log), ids, environment));
+    storage.onRound = (): void => {
+      this.#giveAnswers();
+    };
+  }
+
+  /** Opens a directory; when this resolves, it is recovered and takes appends. */
+  static async open(
+    directory: string,
+    options: StoreOptions,
+    environment: StoreEnvironment & { readonly builds: IndexBuilds },
+  ): Promise<Store> {
+    let store = null as Store | null;
+    const storage = await Storage.open(directory, options, {
+      ...environment,
+      onFatal: (error) => {
+        if (store !== null) store.#fail(error);
+        environment.onFatal(error);
+      },
+    });
+    store = new Store(storage, options, environment);
+    const opened = store;
+    const started = opened.#buckets.map(({ group }) =>
+      group.log.quarantined ? null : group.start(),
+    );
+    await Promise.all(started);
+    return opened;
+  }
+
+  append(request: AppendRequest, done: AppendCallback): Promise<void> | null {
+    const length = frameBytes(request.events);
+    const partition = this.#partitionOf(request.partitionKey);
+    const { writer } = this.#bucketOf(partition);
+    const fault = this.#state === 'open' ? this.#faultOf(request, length) : stopping();
+    if (fault !== null) {
+      this.#answerLater(() => {
+        done(fault, null);
+      });
+      return null;
+    }
+    return writer.append(request, partition, length, done);
+  }
+
+  readEvent(eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean> {
+    const hash = hashEvent(eventId);
+    const own = this.#partitionOf(eventId) % this.#options.bucketCount;
+    const bucket = this.#buckets[own] as Bucket;
+    const places = bucket.search.eventPlaces(hash);
+    if (Array.isArray(places)) {
+      const shown = this.#showFromMemory(bucket, places, eventId, visit);
+      if (shown) return true;
+    }
+    return readingErrors(this.#readEventAnywhere(own, hash, Buffer.from(eventId), visit));
+  }
+
+  readStream(range: StreamRange, visit: EventVisitor): Eventually<PageEnd> {
+    return readingErrors(this.#readStream(range, visit));
+  }
+
+  readPartition(range: PartitionRange, visit: EventVisitor): Eventually<PageEnd> {
+    const { partition, from, to } = range;
+    const { log } = this.#bucketOf(partition).group;
+    const last = log.appliedNextSequence(partition) - 1;
+    if (from > Math.min(to, last)) return NOTHING;
+    return readingErrors(scanPartition(log, partition, from, Math.min(to, last), visit));
+  }
+
+  streamVersion(
+    streamId: Uint8Array,
+    partitionKey: Uint8Array,
+  ): number | null | Promise<number | null> {
+    const head = this.#headForReading(streamId, partitionKey);
+    return head instanceof Promise
+      ? readingErrors(head.then((loaded) => appliedVersion(loaded, partitionKey)))
+      : appliedVersion(head, partitionKey);
+  }
+
+  partitionSequence(partition: number): number | null {
+    const next = this.#bucketOf(partition).group.log.appliedNextSequence(partition);
+    return next === 0 ? null : next - 1;
+  }
+
+  cacheStatistics(): CacheStatistics {
+    return this.#storage.cache.statistics;
+  }
+
+  statistics(): StoreStatistics {
+    const { logs, journal, space, openFiles } = this.#storage;
+    const sealed = logs.flatMap((log) => log.sealed.segments);
+    const young = logs.flatMap((log) => log.young);
+    return {
+      appendsInFlight: this.#buckets.reduce((sum, { writer }) => sum + writer.pendingCount, 0),
+      journalQueuedBytes: journal.queuedBytes,
+      journalFill: journal.fill,
+      segmentsSealed: sealed.length,
+      segmentBytes:
+        sealed.reduce((sum, { file }) => sum + file.length, 0) +
+        young.reduce((sum, { written }) => sum + written, 0),
+      headsCached: this.#buckets.reduce((sum, { heads }) => sum + heads.size, 0),
+      filterBytes: logs.reduce((sum, log) => sum + log.sealed.filterBytes, 0),
+      quarantined: logs.filter((log) => log.quarantined).map((log) => log.bucket),
+      diskFull: space.full,
+      openFiles: openFiles.count + young.length,
+    };
+  }
+
+  /** Finishes what was accepted, leaves everything in synced segments, gives the directory free. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    if (this.#state === 'open') this.#state = 'closing';
+    await this.#storage.journal.flushed();
+    await this.#storage.close();
+    this.#giveAnswers();
+  }
+
+  #bucket(group: SoleVoter, ids: EventIdSource, environment: StoreEnvironment): Bucket {
+    const search = new LogSearch(group.log);
+    const max = Math.ceil(this.#options.headsMax / this.#options.bucketCount);
+    const heads = new Heads(max, () => group.appliedIndex);
+    const writer = new BucketWriter({
+      group,
+      search,
+      heads,
+      space: this.#storage.space,
+      ids,
+      clock: environment.clock,
+      budget: this.#budget,
+      answerLater: (answer) => {
+        this.#answerLater(answer);
+      },
+    });
+    return { group, search, heads, writer };
+  }
+
+  #faultOf(request: AppendRequest, length: number): SierraError | null {
+    if (length > this.#options.appendMaxBytes) {
+      return eventsExceedAppendMax(this.#options.appendMaxBytes);
+    }
+    const [first] = this.#buckets;
+    if (first !== undefined && length > first.group.log.frameBytesMax - FRAME_HEADER_BYTES) {
+      return new SierraError(
+        'DBOPFAILED',
+        'database operation failed: events exceed the size of a single segment',
+      );
+    }
+    return requestFault(request, this.#options.strictVersioning);
+  }
+
+  #partitionOf(key: Uint8Array): number {
+    return partitionHash(key) % this.#options.partitionCount;
+  }
+
+  #bucketOf(partition: number): Bucket {
+    const bucket = this.#buckets[partition % this.#options.bucketCount];
+    if (bucket === undefined || partition >= this.#options.partitionCount) {
+      throw new SierraError('CLUSTERDOWN', 'partition unavailable');
+    }
+    return bucket;
+  }
+
+  #headForReading(streamId: Uint8Array, partitionKey: Uint8Array): Head | Promise<Head> {
+    const fault = streamIdFault(streamId);
+    if (fault !== null) throw fault;
+    return this.#bucketOf(this.#partitionOf(partitionKey)).writer.head(streamId);
+  }
+
+  async #readStream(range: StreamRange, visit: EventVisitor): Promise<PageEnd> {
+    const { streamId, partitionKey, from, to } = range;
+    const head = await this.#headForReading(streamId, partitionKey);
+    const version = appliedVersion(head, partitionKey);
+    if (version === null || from > Math.min(to, version)) return NOTHING;
+    const { group, search } = this.#bucketOf(this.#partitionOf(partitionKey));
+    return scanStream(group.log, search, streamId, from, Math.min(to, version), visit);
+  }
+
+  /** Shows the first of these places that holds the event, as long as all of it is in memory. */
+  #showFromMemory(
+    { group }: Bucket,
+    places: readonly Place[],
+    eventId: Uint8Array,
+    visit: EventVisitor,
+  ): boolean {
+    const frame = { bytes: NOWHERE, at: 0 };
+    const cursor = new EventCursor();
+    try {
+      for (const { segment, offset } of places) {
+        if (!group.log.tryFrame(segment, offset, frame)) return false;
+        if (showEvent(cursor, group, frame, eventId, visit)) return true;
+      }
+    } catch (error) {
+      // The slow path meets the same damage and reports it.
+      if (!(error instanceof DamageError)) throw error;
+    }
+    return false;
+  }
+
+  async #readEventAnywhere(
+    own: number,
+    hash: number,
+    eventId: Buffer,
+    visit: EventVisitor,
+  ): Promise<boolean> {
+    const others = this.#buckets.filter((_, bucket) => bucket !== own);
+    const cursor = new EventCursor();
+    for (const bucket of [this.#buckets[own] as Bucket, ...others]) {
+      const frame = { bytes: NOWHERE, at: 0 };
+      for (const { segment, offset } of await bucket.search.eventPlaces(hash)) {
+        await bucket.group.log.frame(segment, offset, frame);
+        if (showEvent(cursor, bucket.group, frame, eventId, visit)) return true;
+      }
+    }
+    return false;
+  }
+
+  #answerLater(answer: () => void): void {
+    this.#answers.push(answer);
+    if (this.#answering) return;
+    this.#answering = true;
+    setImmediate(() => {
+      this.#answering = false;
+      this.#giveAnswers();
+    });
+  }
+
+  #giveAnswers(): void {
+    while (this.#answers.length > 0) {
+      const answers = this.#answers;
+      this.#answers = [];
+      for (const answer of answers) answer();
+    }
+  }
+
+  #fail(cause: Error): void {
+    this.#state = 'failed';
+    const unknown = new SierraError(
+      'QUORUMFAILED',
+      'write outcome unknown, the disk failed, retry with the same EVENT_ID',
+      { cause },
+    );
+    for (const { group, writer } of this.#buckets) {
+      group.stop();
+      writer.fail(unknown);
+    }
+  }
+}
+
+function showEvent(
+  cursor: EventCursor,
+  group: SoleVoter,
+  frame: { bytes: Buffer; at: number },
+  eventId: Uint8Array,
+  visit: EventVisitor,
+): boolean {
+  cursor.enter(frame, group.log.groupId);
+  do {
+    if (cursor.hasEventId(eventId)) {
+      visit(cursor);
+      return true;
+    }
+  } while (cursor.next());
+  return false;
+}
+
+/** The stream's version under this key, or null. */
+function appliedVersion(head: Head, partitionKey: Uint8Array): number | null {
+  const key = head.appliedPartitionKey;
+  if (head.appliedVersion < 0 || key === null) return null;
+  return Buffer.compare(key, partitionKey) === 0 ? head.appliedVersion : null;
+}
+
+const stopping = (): SierraError => new SierraError('TRYAGAIN', 'the node is stopping');

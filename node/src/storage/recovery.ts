@@ -1,0 +1,239 @@
+/**
+ * From what the disk holds to a log that can be trusted. Nothing is believed that this process has not synced itself:
+ * after a crash the page cache shows bytes that a power cut would take.
+ *
+ * Where a log ends is said by the journal alone: its last checkpoint, and the frames behind it. For each bucket:
+ *
+ * | case                    | the segment files                                  | decision                                        |
+ * | ----------------------- | -------------------------------------------------- | ----------------------------------------------- |
+ * | `empty log`             | whatever: the checkpoint says nothing is there     | start at segment 0                              |
+ * | `whole`                 | hold all frames up to the checkpoint               | go on behind it                                 |
+ * | `unsynced bytes`        | go on behind the checkpoint                        | overwritten from the journal, then cut          |
+ * | `stray segment`         | has a number behind the log's end                  | removed: nothing in it was ever acknowledged    |
+ * | `index missing`         | whole, but index files are missing or bad          | built again from the segment                    |
+ * | `damaged segment`       | miss frames that the checkpoint counts             | quarantine: serve the rest, refuse writes       |
+ *
+ * and for the frames in the journal behind the checkpoint:
+ *
+ * | case                    | the frames                                         | decision                                        |
+ * | ----------------------- | -------------------------------------------------- | ----------------------------------------------- |
+ * | `replayed`              | continue the log                                   | written to segments again and synced, committed |
+ * | `broken chain`          | do not                                             | refuse to start: the journal is damaged         |
+ *
+ * The journal's own table is in `journal-scan.ts`. Each row has a test of the same name.
+ */
+import { OpenError } from './errors.ts';
+import { type BucketLog } from './bucket-log.ts';
+import { type DamagedRange, scanPastDamage } from './damage-scan.ts';
+import { DamageError } from './errors.ts';
+import type { FileSystem } from './file-system.ts';
+import {
+  frameEventCount,
+  frameFirstSequence,
+  frameKind,
+  frameKindOf,
+  framePartition,
+} from './frame-format.ts';
+import { type BucketCheckpoint, entryType, decodeVote } from './journal-format.ts';
+import { type JournalScan, replayJournal } from './journal-scan.ts';
+import { parseSegmentFileName, segmentFileName } from './names.ts';
+import type { StorageObserver } from './observer.ts';
+import type { SealedSegments } from './sealed-segments.ts';
+import { decodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import { YoungSegment } from './young-segment.ts';
+
+/** Frames that gather in memory during replay before it waits for the segments. */
+const REPLAY_BYTES = 8 * 1024 * 1024;
+/** More than the header of a bucket with all 65,535 partitions. */
+const HEADER_BYTES_MAX = 512 * 1024;
+
+export interface SegmentsFound {
+  readonly young: YoungSegment[];
+  readonly damage: DamagedRange[];
+  readonly nextSequences: number[];
+}
+
+export interface RecoveryContext {
+  readonly files: FileSystem;
+  readonly folder: string;
+  readonly bucket: number;
+  readonly bucketCount: number;
+  /** How many partitions the bucket has. */
+  readonly slots: number;
+  readonly sealed: SealedSegments;
+  readonly observer: StorageObserver;
+}
+
+/** Opens the segments of a bucket up to the checkpoint. */
+export async function findSegments(
+  context: RecoveryContext,
+  checkpoint: BucketCheckpoint,
+): Promise<SegmentsFound> {
+  const { files, folder, slots, bucket } = context;
+  const { end, groupId } = checkpoint;
+  const empty: SegmentHeader = {
+    bucket,
+    segment: end.segment,
+    firstIndex: end.index + 1,
+    groupId,
+    previousCrc: end.crc,
+    nextSequences: new Array<number>(slots).fill(0),
+  };
+  if (end.index === 0) {
+    const young = [new YoungSegment(files, folder, empty, 0)];
+    return { young, damage: [], nextSequences: [...empty.nextSequences] };
+  }
+  const found: SegmentsFound = { young: [], damage: [], nextSequences: [...empty.nextSequences] };
+  const numbers = new Set(
+    (await files.list(folder)).map(parseSegmentFileName).filter((n) => n !== null),
+  );
+  for (let number = 0; number < end.segment; number += 1) {
+    if (numbers.has(number)) await findSealed(context, number, found);
+    else found.damage.push({ segment: number, from: 0, to: 0, reason: 'the file is missing' });
+  }
+  await loadYoung(context, end.segment, end.offset, empty, found, checkpoint);
+  return found;
+}
+
+async function findSealed(
+  context: RecoveryContext,
+  number: number,
+  found: SegmentsFound,
+): Promise<void> {
+  const path = `${context.folder}/${segmentFileName(number)}`;
+  const size = (await context.files.sizeOf(path)) ?? 0;
+  try {
+    await context.sealed.admit(number, size);
+  } catch (error) {
+    if (!(error instanceof DamageError)) throw error;
+    await loadYoung(context, number, size, null, found, null);
+    const segment = found.young.at(-1);
+    if (segment !== undefined) {
+      segment.end = size;
+      segment.damaged = true;
+    }
+    if (found.damage.every((range) => range.segment !== number)) {
+      const { offset, reason } = error;
+      found.damage.push({ segment: number, from: offset, to: offset + 1, reason });
+    }
+  }
+}
+
+/** Reads a segment that has no index files into a young index, going on behind damage. */
+async function loadYoung(
+  context: RecoveryContext,
+  number: number,
+  end: number,
+  fallback: SegmentHeader | null,
+  found: SegmentsFound,
+  checkpoint: BucketCheckpoint | null,
+): Promise<void> {
+  const { files, folder, slots, bucketCount, bucket } = context;
+  const path = `${folder}/${segmentFileName(number)}`;
+  const size = (await files.sizeOf(path)) ?? 0;
+  const read = size === 0 ? 'the file is missing' : await readHeader(files, path);
+  if (typeof read === 'string') {
+    found.damage.push({ segment: number, from: 0, to: segmentHeaderBytes(slots), reason: read });
+  }
+  const header = typeof read === 'string' ? fallback : read;
+  const segment = new YoungSegment(files, folder, header ?? unknownHeader(context, number), end);
+  found.young.push(segment);
+  if (header !== null) header.nextSequences.forEach((next, i) => (found.nextSequences[i] = next));
+  if (size === 0) return;
+  const start = {
+    segment: number,
+    offset: segmentHeaderBytes(slots),
+    index: segment.header.firstIndex - 1,
+    crc: segment.header.previousCrc,
+  };
+  const whole = Math.min(size, end);
+  const result = await scanPastDamage(files, path, start, whole, (bytes, at, offset) => {
+    segment.index.add(bytes, at, offset);
+    if (frameKindOf(bytes, at) !== frameKind.events) return;
+    const slot = (framePartition(bytes, at) - bucket) / bucketCount;
+    found.nextSequences[slot] = frameFirstSequence(bytes, at) + frameEventCount(bytes, at);
+  });
+  found.damage.push(...result.damage);
+  if (checkpoint === null) return;
+  if (size < end) {
+    found.damage.push({ segment: number, from: size, to: end, reason: 'the file is cut short' });
+  } else if (result.damage.length === 0 && result.lastCrc !== checkpoint.end.crc) {
+    const reason = 'ends in another frame than the checkpoint names';
+    found.damage.push({ segment: number, from: end - 1, to: end, reason });
+  }
+}
+
+const unknownHeader = (context: RecoveryContext, segment: number): SegmentHeader => ({
+  bucket: context.bucket,
+  segment,
+  firstIndex: 1,
+  groupId: Buffer.alloc(16),
+  previousCrc: 0,
+  nextSequences: new Array<number>(context.slots).fill(0),
+});
+
+async function readHeader(files: FileSystem, path: string): Promise<SegmentHeader | string> {
+  const file = await files.open(path, 'read');
+  try {
+    const bytes = Buffer.alloc(HEADER_BYTES_MAX);
+    const read = await file.read(bytes, 0);
+    return decodeSegmentHeader(bytes.subarray(0, read));
+  } finally {
+    await file.close();
+  }
+}
+
+/** Replays the journal into the logs. Rejects with {@link OpenError} for the case `broken chain`. */
+export async function replayInto(
+  files: FileSystem,
+  folder: string,
+  scan: JournalScan,
+  logs: readonly BucketLog[],
+): Promise<number> {
+  let frames = 0;
+  await replayJournal(files, folder, scan, async (content, entry) => {
+    const log = logs[entry.bucket];
+    if (log === undefined || !entry.replicaId.equals(log.replicaId)) return;
+    if (entry.type === entryType.vote) {
+      const vote = decodeVote(content.subarray(entry.from, entry.to));
+      if (vote.term >= log.term) {
+        log.term = vote.term;
+        log.votedForSelf = vote.votedForSelf;
+      }
+      return;
+    }
+    if (entry.type !== entryType.frame) return;
+    const before = log.endIndex;
+    const fault = log.recover(content, entry.from, entry.to);
+    if (fault !== null) {
+      throw new OpenError(
+        'damaged',
+        `the journal is damaged: bucket ${String(log.bucket)}: ${fault}`,
+      );
+    }
+    if (log.endIndex > before) frames += 1;
+    if (log.unwrittenBytes > REPLAY_BYTES) await log.settle();
+  });
+  return frames;
+}
+
+/** After everything is in synced segments: removes what an earlier process left behind the log's end. */
+export async function removeStrays(
+  context: Pick<RecoveryContext, 'files' | 'folder' | 'bucket' | 'observer'>,
+  log: BucketLog,
+): Promise<void> {
+  const { files, folder, bucket, observer } = context;
+  const last = log.young.at(-1);
+  if (last === undefined) return;
+  await last.cutToWritten();
+  let removed = 0;
+  for (const name of await files.list(folder)) {
+    const number = parseSegmentFileName(name);
+    if (number === null || number < last.number || (number === last.number && last.written > 0))
+      continue;
+    await files.remove(`${folder}/${name}`);
+    observer.recovery('stray segment', { bucket, segment: number });
+    removed += 1;
+  }
+  if (removed > 0) await files.syncDirectory(folder);
+}

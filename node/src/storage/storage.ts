@@ -1,0 +1,430 @@
+/**
+ * Storage: a data directory, opened. The door of this folder.
+ *
+ * ```ts
+ * const storage = await Storage.open('./data', settings, environment);
+ * const log = storage.logs[bucket];   // see bucket-log.ts
+ * await storage.close();
+ * ```
+ *
+ * Promises: one process at a time; when `open` resolves, everything that was ever acknowledged is in `logs`, durable in
+ * synced segments, or the directory was refused with an {@link OpenError} that says why. After a failed write or sync
+ * nothing more becomes durable and `onFatal` is called once; the caller ends the process.
+ *
+ * The caller's duty: attach to each log's `onDurable` and `onApplied` before the first append; `close` what was opened.
+ */
+import type { Clock } from '../../../common/clock.ts';
+import type { Random } from '../../../common/random.ts';
+import { BlockCache } from './block-cache.ts';
+import { BucketLog } from './bucket-log.ts';
+import { OpenError } from './errors.ts';
+import type { DirectoryLock, FileSystem } from './file-system.ts';
+import { FilterForest } from './filter-forest.ts';
+import {
+  checkCounts,
+  drawIdentity,
+  type Identity,
+  readIdentity,
+  writeIdentity,
+} from './identity.ts';
+import { type IndexBuilds } from './index-builds.ts';
+import { Journal, type JournalOwner, type JournalStart } from './journal.ts';
+import type { BucketCheckpoint } from './journal-format.ts';
+import { type JournalScan, scanJournal } from './journal-scan.ts';
+import { bucketFolder, bucketsFolder, journalFolder, segmentsFolder } from './names.ts';
+import type { StorageObserver } from './observer.ts';
+import { OpenFiles } from './open-files.ts';
+import { findSegments, type RecoveryContext, removeStrays, replayInto } from './recovery.ts';
+import { SealedSegments } from './sealed-segments.ts';
+import { segmentHeaderBytes } from './segment-format.ts';
+import { SpaceGuard } from './space-guard.ts';
+
+export interface StorageSettings {
+  readonly bucketCount: number;
+  readonly partitionCount: number;
+  readonly segmentBytes: number;
+  readonly journalFileBytes: number;
+  readonly journalFilesMax: number;
+  readonly cacheBytes: number;
+  readonly filterBytes: number;
+  readonly diskReserveBytes: number;
+}
+
+export interface StorageEnvironment {
+  readonly files: FileSystem;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: StorageObserver;
+  readonly builds: IndexBuilds;
+  readonly onFatal: (error: Error) => void;
+}
+
+export class Storage {
+  readonly identity: Identity;
+  readonly logs: readonly BucketLog[];
+  readonly space: SpaceGuard;
+  readonly cache: BlockCache;
+  readonly openFiles: OpenFiles;
+  /** Called after all logs were told of a durable round. */
+  onRound: () => void = () => undefined;
+  readonly #environment: StorageEnvironment;
+  readonly #lock: DirectoryLock;
+  #journal: Journal | null = null;
+  #failure: Error | null = null;
+
+  private constructor(
+    identity: Identity,
+    logs: readonly BucketLog[],
+    parts: { space: SpaceGuard; cache: BlockCache; openFiles: OpenFiles; lock: DirectoryLock },
+    environment: StorageEnvironment,
+  ) {
+    this.identity = identity;
+    this.logs = logs;
+    this.space = parts.space;
+    this.cache = parts.cache;
+    this.openFiles = parts.openFiles;
+    this.#lock = parts.lock;
+    this.#environment = environment;
+  }
+
+  static async open(
+    directory: string,
+    settings: StorageSettings,
+    environment: StorageEnvironment,
+  ): Promise<Storage> {
+    const { files } = environment;
+    await files.makeDirectory(directory);
+    const lock = await takeLock(files, directory);
+    try {
+      return await new Opening(directory, settings, environment, lock).run(
+        (identity, logs, parts) => new Storage(identity, logs, parts, environment),
+      );
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  get journal(): Journal {
+    if (this.#journal === null) throw new Error('the storage is not open yet');
+    return this.#journal;
+  }
+
+  /** Starts the journal; part of opening. */
+  async startJournal(
+    folder: string,
+    settings: StorageSettings,
+    start: JournalStart,
+  ): Promise<void> {
+    const { files, clock, observer } = this.#environment;
+    const owner: JournalOwner = {
+      checkpoint: () => this.logs.map((log) => log.checkpoint()),
+      settle: async () => {
+        await Promise.all(this.logs.map((log) => log.settle()));
+        if (this.#failure !== null) throw this.#failure;
+      },
+      roundDone: () => {
+        this.onRound();
+      },
+      failed: (error) => {
+        this.fail(error);
+      },
+    };
+    this.#journal = await Journal.open(
+      files,
+      folder,
+      {
+        bucketCount: settings.bucketCount,
+        fileBytes: settings.journalFileBytes,
+        filesMax: settings.journalFilesMax,
+      },
+      start,
+      owner,
+      clock,
+      observer,
+    );
+    for (const log of this.logs) log.attach(this.#journal);
+  }
+
+  /** Stops for good: nothing written from now on may be believed. */
+  fail(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#environment.onFatal(error);
+  }
+
+  async close(): Promise<void> {
+    this.space.close();
+    await this.#journal?.close();
+    for (const log of this.logs) {
+      await log.sealed.close();
+      await log.close();
+    }
+    await this.#environment.builds.close();
+    await this.openFiles.close();
+    await this.#lock.release();
+  }
+}
+
+async function takeLock(files: FileSystem, directory: string): Promise<DirectoryLock> {
+  try {
+    return await files.lock(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;
+    throw new OpenError('locked', `${directory} is in use by another process`, { cause: error });
+  }
+}
+
+interface OpenParts {
+  readonly space: SpaceGuard;
+  readonly cache: BlockCache;
+  readonly openFiles: OpenFiles;
+  readonly lock: DirectoryLock;
+}
+
+/** The steps of opening, in the order in which they make things durable. */
+class Opening {
+  readonly #directory: string;
+  readonly #settings: StorageSettings;
+  readonly #environment: StorageEnvironment;
+  readonly #parts: OpenParts;
+  #storage: Storage | null = null;
+
+  constructor(
+    directory: string,
+    settings: StorageSettings,
+    environment: StorageEnvironment,
+    lock: DirectoryLock,
+  ) {
+    const { files } = environment;
+    this.#directory = directory;
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#parts = {
+      space: new SpaceGuard(files, directory, settings.diskReserveBytes),
+      cache: new BlockCache(settings.cacheBytes),
+      openFiles: new OpenFiles(files),
+      lock,
+    };
+  }
+
+  async run(
+    make: (identity: Identity, logs: BucketLog[], parts: OpenParts) => Storage,
+  ): Promise<Storage> {
+    const { files } = this.#environment;
+    const { bucketCount, partitionCount } = this.#settings;
+    const identity = await this.#identify();
+    checkCounts(this.#directory, identity, bucketCount, partitionCount);
+    const scan = identity.initialized ? await this.#scanJournal() : null;
+    const logs = await this.#openLogs(scan, (log) => {
+      const [first] = log.damage;
+      if (first !== undefined) this.#environment.observer.recovery('damaged segment', { ...first });
+    });
+    const storage = make(identity, logs, this.#parts);
+    this.#storage = storage;
+    const folder = journalFolder(this.#directory);
+    if (scan !== null) await this.#replay(folder, scan, logs);
+    await storage.startJournal(folder, this.#settings, journalStart(scan));
+    await writeIdentity(files, this.#directory, {
+      ...identity,
+      bootCount: identity.bootCount + 1,
+      initialized: true,
+    });
+    await this.#parts.space.refresh();
+    return storage;
+  }
+
+  /** The directory's identity; a new directory gets one before anything else is in it. */
+  async #identify(): Promise<Identity> {
+    const { files, random } = this.#environment;
+    const { bucketCount, partitionCount } = this.#settings;
+    let identity = await readIdentity(files, this.#directory);
+    if (identity === null) {
+      await this.#refuseForeign();
+      identity = drawIdentity(random, bucketCount, partitionCount);
+      await writeIdentity(files, this.#directory, identity);
+    }
+    if (!identity.initialized) await this.#makeFolders();
+    return identity;
+  }
+
+  /** Data without an identity is not a new directory. */
+  async #refuseForeign(): Promise<void> {
+    const names = await this.#environment.files.list(this.#directory);
+    const data = names.filter((name) => name === 'journal' || name === 'buckets');
+    if (data.length > 0) {
+      throw new OpenError(
+        'damaged',
+        `${this.#directory} holds ${data.join(' and ')} but no identity.json: it is damaged, not new`,
+      );
+    }
+  }
+
+  /** Also clears what a first start left that did not come to its end; nothing was acknowledged by it. */
+  async #makeFolders(): Promise<void> {
+    const { files } = this.#environment;
+    const journal = journalFolder(this.#directory);
+    await files.makeDirectory(journal);
+    for (const name of await files.list(journal)) await files.remove(`${journal}/${name}`);
+    await files.makeDirectory(bucketsFolder(this.#directory));
+    for (let bucket = 0; bucket < this.#settings.bucketCount; bucket += 1) {
+      await files.makeDirectory(segmentsFolder(this.#directory, bucket));
+      await files.syncDirectory(bucketFolder(this.#directory, bucket));
+    }
+    await files.syncDirectory(bucketsFolder(this.#directory));
+    await files.syncDirectory(this.#directory);
+  }
+
+  async #scanJournal(): Promise<JournalScan> {
+    const { files, observer } = this.#environment;
+    const scan = await scanJournal(files, journalFolder(this.#directory));
+    if (scan.refusal !== null) {
+      throw new OpenError(
+        'damaged',
+        `the journal in ${this.#directory} is damaged (${scan.refusal.kind}): ${scan.refusal.detail}; ` +
+          `run "sierradb verify ${this.#directory}" to see what would be lost`,
+      );
+    }
+    if (scan.end === 'torn tail') observer.recovery('torn tail', { bytes: scan.tornBytes });
+    return scan;
+  }
+
+  async #openLogs(
+    scan: JournalScan | null,
+    report: (log: BucketLog) => void,
+  ): Promise<BucketLog[]> {
+    const checkpoints = scan?.checkpoint?.buckets ?? this.#freshCheckpoints();
+    return Promise.all(
+      checkpoints.map(async (checkpoint) => {
+        const log = await this.#openLog(checkpoint);
+        report(log);
+        return log;
+      }),
+    );
+  }
+
+  #freshCheckpoints(): BucketCheckpoint[] {
+    const { random } = this.#environment;
+    return Array.from({ length: this.#settings.bucketCount }, (_, bucket) => {
+      const replicaId = Buffer.alloc(8);
+      const groupId = Buffer.alloc(16);
+      random.fill(replicaId);
+      random.fill(groupId);
+      const offset = segmentHeaderBytes(this.#slots(bucket));
+      const end = { segment: 0, offset, index: 0, term: 0, crc: 0 };
+      return { bucket, replicaId, groupId, term: 0, votedForSelf: false, end };
+    });
+  }
+
+  #slots(bucket: number): number {
+    const { partitionCount, bucketCount } = this.#settings;
+    return Math.floor((partitionCount - 1 - bucket) / bucketCount) + 1;
+  }
+
+  async #openLog(checkpoint: BucketCheckpoint): Promise<BucketLog> {
+    const { files } = this.#environment;
+    const { bucket } = checkpoint;
+    const folder = segmentsFolder(this.#directory, bucket);
+    const sealed = this.#sealedSegments(bucket, folder);
+    const found = await findSegments(this.#recoveryContext(bucket, folder, sealed), checkpoint);
+    const { bucketCount, partitionCount, segmentBytes } = this.#settings;
+    const log = new BucketLog(
+      { bucket, bucketCount, partitionCount, segmentBytes },
+      {
+        files,
+        folder,
+        cache: this.#parts.cache,
+        sealed,
+        failed: (error) => {
+          this.#fail(error);
+        },
+        diskFull: (full) => {
+          if (full) this.#parts.space.noteFull();
+        },
+      },
+      checkpoint,
+      found.young,
+      found.nextSequences,
+    );
+    log.damage.push(...found.damage);
+    return log;
+  }
+
+  #sealedSegments(bucket: number, folder: string): SealedSegments {
+    const { files, builds, observer } = this.#environment;
+    const { cache, openFiles } = this.#parts;
+    const forest = (kind: 'streams' | 'events'): FilterForest =>
+      new FilterForest({
+        files,
+        folder,
+        cache,
+        openFiles,
+        builds,
+        kind,
+        budgetBytes: this.#filterBudget(),
+      });
+    return new SealedSegments({
+      bucket,
+      files,
+      folder,
+      cache,
+      openFiles,
+      builds,
+      streamFilters: forest('streams'),
+      eventFilters: forest('events'),
+      observer,
+      failed: (error) => {
+        this.#fail(error);
+      },
+    });
+  }
+
+  #filterBudget(): number {
+    return Math.floor(this.#settings.filterBytes / this.#settings.bucketCount / 2);
+  }
+
+  #recoveryContext(bucket: number, folder: string, sealed: SealedSegments): RecoveryContext {
+    const { files, observer } = this.#environment;
+    const { bucketCount } = this.#settings;
+    return { files, folder, bucket, bucketCount, slots: this.#slots(bucket), sealed, observer };
+  }
+
+  /** Frames behind the checkpoint go into segments again and are synced before anything else happens. */
+  async #replay(folder: string, scan: JournalScan, logs: readonly BucketLog[]): Promise<void> {
+    const { files, observer } = this.#environment;
+    const frames = await replayInto(files, folder, scan, logs);
+    if (frames > 0) observer.recovery('replayed', { frames });
+    await Promise.all(logs.map((log) => log.settle()));
+    if (this.#storage?.failure) throw this.#storage.failure;
+    for (const log of logs) {
+      const context = { files, folder: segmentsFolder(this.#directory, log.bucket) };
+      await removeStrays({ ...context, bucket: log.bucket, observer }, log);
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#storage === null) throw error;
+    this.#storage.fail(error);
+  }
+}
+
+/** Until the fresh lap's checkpoint is durable, the laps that recovery used stay. */
+function journalStart(scan: JournalScan | null): JournalStart {
+  if (scan === null) return { nextRound: 1, previousCrc: 0, nextLap: 1, files: [] };
+  const needed = scan.checkpoint?.oldestLap ?? 0;
+  const kept = new Set(scan.laps.filter(({ lap }) => lap >= needed).map(({ slot }) => slot));
+  return {
+    nextRound: scan.lastRound + 1,
+    previousCrc: scan.lastCrc,
+    nextLap: scan.lastLap + 1,
+    files: scan.files.map(({ slot, bytes, lap }) => ({
+      slot,
+      bytes,
+      lap: kept.has(slot) ? lap : null,
+    })),
+  };
+}
