@@ -2,22 +2,30 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { defaultPartitionKey, uuidText } from '../../../common/ids.ts';
-import { ArrayStore } from '../resp/testing/array-store.ts';
+import type { EventStore } from '../engine/types.ts';
 import { DefaultKeys } from './default-keys.ts';
 import { Router } from './router.ts';
 
 const nothing = (): boolean => true;
 
+/** As much of a store as the router asks for here. */
+const storeOf = (partitionCount: number): EventStore =>
+  ({
+    facts: { partitionCount },
+    partitionSequence: () => null,
+    readPartition: () => ({ hasMore: false }),
+  }) as unknown as EventStore;
+
 describe('router', () => {
   test('finds the partition of a key', () => {
-    const router = new Router(new ArrayStore({ partitionCount: 1024 }));
+    const router = new Router(storeOf(1024));
     const key = router.defaultKey(Buffer.from('user-123'));
     assert.equal(uuidText(key), '7e124fe8-fe28-5398-bb95-53973100148f');
     assert.equal(router.partitionOf(key), 597);
   });
 
   test('refuses partitions that do not exist', () => {
-    const router = new Router(new ArrayStore({ partitionCount: 4 }));
+    const router = new Router(storeOf(4));
     const unavailable = { code: 'CLUSTERDOWN', message: 'partition unavailable' };
     assert.throws(() => router.partitionSequence(4), unavailable);
     assert.throws(
@@ -41,8 +49,12 @@ describe('default keys', () => {
     }
   });
 
-  test('tell apart ids that differ in bytes above 127', () => {
+  test('tell apart ids that differ in any byte or in length', () => {
     const keys = new DefaultKeys();
-    assert.notDeepEqual(keys.of(Buffer.from('é')), keys.of(Buffer.from('è')));
+    const texts = ['é', 'è', 'a', 'aa', 'a'.repeat(64), 'a'.repeat(65), 'a\0', ''];
+    const ids = texts.map((text) => Buffer.from(text));
+    for (const id of [...ids, ...ids.toReversed()]) {
+      assert.deepEqual(keys.of(id), defaultPartitionKey(id));
+    }
   });
 });
