@@ -13,7 +13,7 @@ export class DefaultKeys {
   #old = new Map<string, Buffer>();
 
   /** `generationMax`: keys per generation; when the young one is full, the old one is forgotten. */
-  constructor(generationMax = 65_536) {
+  constructor(generationMax = 131_072) {
     this.#generationMax = generationMax;
   }
 

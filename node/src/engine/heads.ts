@@ -4,8 +4,8 @@
  * Invariants
  * - A stream has at most one head at a time. `version` counts events in flight, `appliedVersion` does not.
  * - A head that something still depends on (a frame in flight, a request that waits) is not dropped.
- * - Memory is bounded: two generations of at most `max / 2` heads; a full young generation becomes the old one, and what
- *   was not used meanwhile is forgotten. Costs one Map look-up for a hot stream and no moves.
+ * - Memory is bounded: two generations of at most `max` heads; a full young generation becomes the old one, and what was
+ *   not used meanwhile is forgotten. So the `max` streams used last are always there. Costs one Map look-up for a hot stream and no moves.
  */
 export interface Head {
   /** -1: no events. */
@@ -28,7 +28,7 @@ export class Heads {
   #old = new Map<string, Head>();
 
   constructor(max: number, appliedIndex: () => number) {
-    this.#generationMax = Math.max(16, Math.floor(max / 2));
+    this.#generationMax = Math.max(16, max);
     this.#appliedIndex = appliedIndex;
   }
 

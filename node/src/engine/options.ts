@@ -26,7 +26,7 @@ export interface StoreOptions {
   readonly inFlightBytesMax: number;
   /** `cache.capacity_bytes`: blocks of 64 KiB read from disk. */
   readonly cacheBytes: number;
-  /** `cache.heads`: streams whose latest version stays in memory. */
+  /** `cache.heads`: streams, the latest used, whose version stays in memory; at times up to twice as many. */
   readonly headsMax: number;
   /** `cache.filter_bytes`: bloom filters of sealed segments kept in memory; beyond, they are read in place. */
   readonly filterBytes: number;

@@ -120,6 +120,7 @@ export class Journal {
   /** Set when every lap before it has been settled; the writing loop then releases them. */
   #settledLap: number | null = null;
   #wake: (() => void) | null = null;
+  #writingSince: number | null = null;
   #idle: (() => void) | null = null;
 
   private constructor(
@@ -173,6 +174,11 @@ export class Journal {
     let bytes = this.#open.length - ROUND_HEADER_BYTES;
     for (const round of this.#full) bytes += round.length;
     return bytes;
+  }
+
+  /** When the write that is under way began, monotonic ms, or null. A write that never returns is the owner's to notice. */
+  get writingSince(): number | null {
+    return this.#writingSince;
   }
 
   /** Share of the ring, at its largest, that is in use. */
@@ -311,7 +317,9 @@ export class Journal {
       entryCount: round.entryCount,
     });
     const before = this.#clock.monotonic();
+    this.#writingSince = before;
     await file.handle.writeDurably(round.buffer.subarray(0, padded), this.#position);
+    this.#writingSince = null;
     this.#observer.roundSynced(round.entryCount, padded, (this.#clock.monotonic() - before) / 1000);
     this.#position += padded;
     this.#nextRound += 1;

@@ -59,6 +59,9 @@ export interface StorageEnvironment {
   readonly onFatal: (error: Error) => void;
 }
 
+/** A disk that does not answer for this long is gone. */
+const HANG_MS = 10_000;
+
 export class Storage {
   readonly identity: Identity;
   readonly logs: readonly BucketLog[];
@@ -70,6 +73,7 @@ export class Storage {
   readonly #environment: StorageEnvironment;
   readonly #lock: DirectoryLock;
   #journal: Journal | null = null;
+  #watch: NodeJS.Timeout | null = null;
   #failure: Error | null = null;
 
   private constructor(
@@ -96,7 +100,8 @@ export class Storage {
     await files.makeDirectory(directory);
     const lock = await takeLock(files, directory);
     try {
-      return await new Opening(directory, settings, environment, lock).run(
+      const opening = new Opening(directory, settings, environment, lock);
+      return await opening.run(
         (identity, logs, parts) => new Storage(identity, logs, parts, environment),
       );
     } catch (error) {
@@ -148,6 +153,16 @@ export class Storage {
       observer,
     );
     for (const log of this.logs) log.attach(this.#journal);
+    this.#watch = setInterval(() => {
+      this.#checkForHang();
+    }, HANG_MS / 10).unref();
+  }
+
+  /** A sync that never returns would otherwise stop the node without a word. */
+  #checkForHang(): void {
+    const since = this.#journal?.writingSince ?? null;
+    if (since === null || this.#environment.clock.monotonic() - since < HANG_MS) return;
+    this.fail(new Error(`a write to the journal has not returned for ${String(HANG_MS / 1000)} s`));
   }
 
   /** Stops for good: nothing written from now on may be believed. */
@@ -159,6 +174,7 @@ export class Storage {
 
   async close(): Promise<void> {
     this.space.close();
+    if (this.#watch !== null) clearInterval(this.#watch);
     await this.#journal?.close();
     for (const log of this.logs) {
       await log.sealed.close();
@@ -212,7 +228,19 @@ class Opening {
     };
   }
 
+  /** Runs all steps; after a failure nothing of the attempt goes on. */
   async run(
+    make: (identity: Identity, logs: BucketLog[], parts: OpenParts) => Storage,
+  ): Promise<Storage> {
+    try {
+      return await this.#run(make);
+    } catch (error) {
+      this.#parts.space.close();
+      throw error;
+    }
+  }
+
+  async #run(
     make: (identity: Identity, logs: BucketLog[], parts: OpenParts) => Storage,
   ): Promise<Storage> {
     const { files } = this.#environment;
