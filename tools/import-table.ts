@@ -41,7 +41,7 @@ export const importTable: readonly ImportRow[] = [
   // What is configured are the options of the parts; the parts know nothing of configuration.
   { part: config, mayImport: [common, storage, engine] },
   { part: configDoor, mayImport: [common, config] },
-  { part: startError, mayImport: [configDoor] },
+  { part: startError, mayImport: [configDoor, storage] },
   { part: version, mayImport: [] },
   { part: library, mayImport: [common, storage, engine] },
   { part: server, mayImport: [common, ...node, config, configDoor, startError] },

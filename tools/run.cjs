@@ -7,6 +7,7 @@
 const { spawn, spawnSync } = require('node:child_process');
 const { existsSync, readFileSync, readdirSync } = require('node:fs');
 const path = require('node:path');
+const { pathToFileURL } = require('node:url');
 
 const root = path.resolve(__dirname, '..');
 const modules = path.join(root, 'node_modules');
@@ -19,7 +20,7 @@ const tool = (name, ...file) => path.join(modules, name, ...file);
 
 /** Task name → arguments for Node.js. `given` are the arguments behind the task's name. */
 const tasks = {
-  start: (given) => ['node/src/main.ts', ...given],
+  start: () => [],
   test: (given) => testRun(unitTests, given),
   'test:process': (given) => testRun(['e2e/**/*.test.ts'], given),
   'test:crash': (given) => testRun(seededTests(), given),
@@ -105,11 +106,23 @@ function main() {
   const task = tasks[name];
   if (task === undefined) fail(`usage: node tools/run.cjs ${Object.keys(tasks).join('|')}`);
   if (!isInstalled()) install();
-  // `npm start -- --dir data` means the folder in which it was typed, not the root of the checkout.
-  const cwd = name === 'start' ? process.cwd() : root;
-  const nodeArguments = task(given);
-  if (name === 'start') nodeArguments[0] = path.join(root, nodeArguments[0]);
-  run(nodeArguments, cwd);
+  if (name === 'start') start(given);
+  else run(task(given), root);
+}
+
+/**
+ * Runs the node in the folder in which the command was typed. npm puts node_modules/.bin in front of the path, so from the
+ * second start on this process already is the right Node.js and becomes the node itself: one process less, and signals
+ * need no forwarding. (`npm start` says `exec` for the same reason: without it a signal ends the shell in between.)
+ */
+function start(given) {
+  const entry = path.join(root, 'node', 'src', 'main.ts');
+  if (process.version !== `v${require(path.join(modules, 'node', 'package.json')).version}`) {
+    run([entry, ...given], process.cwd());
+    return;
+  }
+  process.argv.splice(1, Infinity, entry, ...given);
+  void import(pathToFileURL(entry).href);
 }
 
 function run(nodeArguments, cwd) {

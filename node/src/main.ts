@@ -71,7 +71,8 @@ async function start(config: NodeConfig, warnings: readonly string[]): Promise<v
     showBanner(running.node, config);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    log.fatal({ err: error.cause }, error.message);
+    log.fatal(error.message);
+    log.debug({ err: error.cause }, 'where it came from');
     fail(`sierradb: ${error.message}`);
     process.exit(1);
   }

@@ -6,6 +6,7 @@ import { loadConfig, type NodeConfig } from './config.ts';
 import type { EventStore } from './engine/types.ts';
 import { startNode, type ClosableStore, type NodeContext, type NodeParts } from './server.ts';
 import { StartError } from './start-error.ts';
+import { OpenError } from './storage/errors.ts';
 
 const loopback = ['--client-address', '127.0.0.1:0', '--dir', '/nowhere'];
 
@@ -189,10 +190,15 @@ describe('a node', () => {
 
   it('says in a sentence why the directory does not open', async () => {
     const parts = new RecordedParts();
-    parts.storeError = Object.assign(new Error('lock'), { code: 'ELOCKED' });
+    parts.storeError = Object.assign(new Error('mkdir'), { code: 'EACCES' });
     await assert.rejects(startNode(configOf(...adminPort0), contextOf(parts)), {
       name: 'StartError',
-      message: 'data directory /nowhere is open in another process',
+      message: 'data directory /nowhere may not be read and written by this user',
+    });
+    parts.storeError = new OpenError('locked', '/nowhere is in use by another process');
+    await assert.rejects(startNode(configOf(...adminPort0), contextOf(parts)), {
+      name: 'StartError',
+      message: '/nowhere is in use by another process',
     });
   });
 

@@ -1,4 +1,5 @@
 import { formatAddress, type Address } from './config.ts';
+import { OpenError } from './storage/errors.ts';
 
 /** Why the node could not start, as one sentence for the person who started it. */
 export class StartError extends Error {
@@ -17,15 +18,15 @@ export class StartError extends Error {
   }
 
   static ofDirectory(error: unknown, directory: string): StartError {
+    // The storage's own refusals are whole sentences.
+    if (error instanceof OpenError) return new StartError(error.message, { cause: error });
     const reason = {
-      ELOCKED: 'is open in another process',
       EACCES: 'may not be read and written by this user',
       EPERM: 'may not be read and written by this user',
       EROFS: 'is on a read-only file system',
       ENOTDIR: 'is not a folder',
       ENOSPC: 'is on a full disk',
     }[codeOf(error)];
-    // The engine's own refusals are sentences that name the directory's contents.
     const sentence = reason === undefined ? `: ${messageOf(error)}` : ` ${reason}`;
     return new StartError(`data directory ${directory}${sentence}`, { cause: error });
   }
