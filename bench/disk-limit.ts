@@ -17,7 +17,7 @@ export interface DiskProbe {
   readonly seconds: number;
 }
 
-const ZEROED_BYTES = 64 * 1024 * 1024;
+const ZEROED_BYTES = 16 * 1024 * 1024;
 
 function makeFile(path: string, zeroed: boolean): number {
   const file = openSync(path, 'w');

@@ -2,6 +2,8 @@
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import type { NodeProgram } from './servers.ts';
+
 const ownProgram = fileURLToPath(new URL('../node/src/main.ts', import.meta.url));
 
 export interface Sizes {
@@ -12,8 +14,9 @@ export interface Sizes {
   readonly scanEventsPerStream: number;
   /** Events among which single ones are read. */
   readonly getEvents: number;
-  /** Segments of the many-segments store, 1 MiB each; the other store holds the same events in one. */
+  /** Segments of the many-segments store and their size; the other store holds the same events in one. */
   readonly sealedSegments: number;
+  readonly sealedSegmentMebibytes: number;
   /** Log to be recovered after the crash. */
   readonly crashMebibytes: number;
   /** Data that a clean start finds. */
@@ -32,7 +35,7 @@ export interface BenchOptions {
   /** Folder for the servers' data, on the disk to be measured; removed afterwards. */
   readonly directory: string;
   /** `main.ts` of the node: this checkout's, or another one's to be compared with. */
-  readonly program: string;
+  readonly program: NodeProgram;
   readonly sizes: Sizes;
 }
 
@@ -43,6 +46,7 @@ const full: Sizes = {
   scanEventsPerStream: 10_000,
   getEvents: 200_000,
   sealedSegments: 100,
+  sealedSegmentMebibytes: 1,
   crashMebibytes: 800,
   startMebibytes: 10_240,
   footprintEvents: 2_000_000,
@@ -53,12 +57,13 @@ const full: Sizes = {
 const quick: Sizes = {
   rounds: 3,
   warmUpSeconds: 0.2,
-  seconds: 0.6,
+  seconds: 0.5,
   scanEventsPerStream: 2_000,
   getEvents: 50_000,
   sealedSegments: 100,
-  crashMebibytes: 96,
-  startMebibytes: 256,
+  sealedSegmentMebibytes: 0.5,
+  crashMebibytes: 64,
+  startMebibytes: 128,
   footprintEvents: 200_000,
   footprintSegmentMebibytes: 32,
   streamsInMemory: 200_000,
@@ -71,6 +76,7 @@ export const usage = `npm run bench -- [options]
   --seconds N        measured seconds of each run
   --json FILE        write every run's figures there
   --dir FOLDER       where the servers keep their data meanwhile (default ./data-bench)
+  --profile FOLDER   leave a CPU profile of every run of the node there; read it with bench/show-profile.ts
   --program FILE     another node/src/main.ts, say of an older checkout
 `;
 
@@ -92,6 +98,7 @@ export function parseOptions(commandLine: readonly string[]): BenchOptions {
       seconds: { type: 'string' },
       json: { type: 'string' },
       dir: { type: 'string', default: 'data-bench' },
+      profile: { type: 'string' },
       program: { type: 'string', default: ownProgram },
     },
   });
@@ -101,7 +108,7 @@ export function parseOptions(commandLine: readonly string[]): BenchOptions {
     only: values.only?.split(',') ?? null,
     jsonFile: values.json ?? null,
     directory: values.dir,
-    program: values.program,
+    program: { mainFile: values.program, profileFolder: values.profile ?? null },
     sizes: {
       ...sizes,
       rounds: Math.ceil(positive(values.rounds, 'rounds', sizes.rounds)),

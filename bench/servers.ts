@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -60,9 +61,17 @@ class ServerProcess implements Server {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   readonly #startedAt: number;
+  readonly #ending: 'SIGTERM' | 'SIGKILL';
   #readyMs = 0;
 
-  constructor(dialect: Dialect, directory: string, port: number, command: readonly string[]) {
+  constructor(
+    dialect: Dialect,
+    directory: string,
+    port: number,
+    command: readonly string[],
+    ending: 'SIGTERM' | 'SIGKILL' = 'SIGKILL',
+  ) {
+    this.#ending = ending;
     this.dialect = dialect;
     this.directory = directory;
     this.port = port;
@@ -128,7 +137,7 @@ class ServerProcess implements Server {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop('SIGKILL');
+    await this.stop(this.#ending);
   }
 }
 
@@ -161,9 +170,16 @@ function keepOutput(child: ChildProcess, file: string): void {
   });
 }
 
-/** Starts the node whose program is `mainFile` on `directory`, which may hold data. Its output goes to `directory`.log. */
+/** The node's program and how it is run. */
+export interface NodeProgram {
+  readonly mainFile: string;
+  /** Where each run leaves a CPU profile; null: none is taken. */
+  readonly profileFolder: string | null;
+}
+
+/** Starts the node on `directory`, which may hold data. Its output goes to `directory`.log. */
 export async function startNode(
-  mainFile: string,
+  { mainFile, profileFolder }: NodeProgram,
   directory: string,
   settings: Settings = {},
 ): Promise<Server> {
@@ -171,8 +187,12 @@ export async function startNode(
   const flags = ['--dir', directory, '--client-address', `127.0.0.1:${String(port)}`];
   flags.push('--admin-address', `127.0.0.1:${String(adminPort)}`);
   for (const [key, value] of Object.entries(settings)) flags.push('--set', `${key}=${value}`);
-  const command = [process.execPath, mainFile, ...flags];
-  const server = new ServerProcess('sierradb', directory, port, command);
+  const profile =
+    profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profileFolder)}`];
+  const command = [process.execPath, ...profile, mainFile, ...flags];
+  // Only a process that ends by itself writes its profile.
+  const ending = profileFolder === null ? 'SIGKILL' : 'SIGTERM';
+  const server = new ServerProcess('sierradb', directory, port, command, ending);
   // A read of a stream, not a ping: it is answered only by an open store.
   return server.ready(server.listeningLine(), encodeCommand('ESVER', streamName(0)));
 }

@@ -4,7 +4,6 @@ import { segmentsOf } from '../servers.ts';
 
 /** What one of these appends occupies in a segment, about. */
 const EVENT_BYTES = 380;
-const MANY_SEGMENT_MEBIBYTES = 1;
 const STREAMS = 100_000;
 /** Numbers that no fill has used. */
 const UNSEEN_STREAMS_FROM = 1e9;
@@ -15,10 +14,10 @@ const UNSEEN_STREAMS = 1e12;
  * none of them knows, and to streams that some of them know, with ids that none of them knows.
  */
 export async function age(bench: Bench): Promise<void> {
-  const { sealedSegments } = bench.sizes;
-  const events = Math.ceil((sealedSegments * MANY_SEGMENT_MEBIBYTES * 1024 * 1024) / EVENT_BYTES);
-  const oneMebibytes = Math.ceil(0.7 * sealedSegments * MANY_SEGMENT_MEBIBYTES);
-  await using many = await agedStore(bench, 'many segments', MANY_SEGMENT_MEBIBYTES, events);
+  const { sealedSegments, sealedSegmentMebibytes } = bench.sizes;
+  const events = Math.ceil((sealedSegments * sealedSegmentMebibytes * 1024 * 1024) / EVENT_BYTES);
+  const oneMebibytes = Math.ceil(0.7 * sealedSegments * sealedSegmentMebibytes);
+  await using many = await agedStore(bench, 'many segments', sealedSegmentMebibytes, events);
   await using one = await agedStore(bench, 'one segment', oneMebibytes, events);
   const target = { judged: 'ratio', better: 'higher', reach: 0.9, aim: 1 } as const;
   const sealed = (store: Contender): string =>
