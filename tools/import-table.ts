@@ -23,7 +23,8 @@ const config = 'node/src/config';
 const configDoor = 'node/src/config.ts';
 const startError = 'node/src/start-error.ts';
 const version = 'node/src/version.ts';
-const library = 'node/src/index.ts';
+const library = 'node/src/library';
+const libraryDoor = 'node/src/index.ts';
 const server = 'node/src/server.ts';
 const parts = 'node/src/parts.ts';
 const main = 'node/src/main.ts';
@@ -43,7 +44,8 @@ export const importTable: readonly ImportRow[] = [
   { part: configDoor, mayImport: [common, config] },
   { part: startError, mayImport: [configDoor, storage] },
   { part: version, mayImport: [] },
-  { part: library, mayImport: [common, storage, engine] },
+  { part: library, mayImport: [common, engine] },
+  { part: libraryDoor, mayImport: [common, engine, library] },
   { part: server, mayImport: [common, ...node, config, configDoor, startError] },
   { part: parts, mayImport: [common, ...node, server] },
   { part: main, mayImport: [common, config, configDoor, startError, version, server, parts] },
