@@ -60,14 +60,13 @@ describe('sources', () => {
   });
 
   it('ship with the packages they import, and with no others', () => {
-    const imported = new Set<string>();
-    for (const path of shipped) {
-      for (const [, name = ''] of read(path).matchAll(
-        /(?:from|import|import\()\s*'([^'.][^']*)'/g,
-      )) {
-        if (!name.startsWith('node:')) imported.add(packageOf(name));
-      }
-    }
+    const statement =
+      /^(?:import|export)\b[^;]*?from '([^']+)'|^import '([^']+)'|\bimport\('([^']+)'\)/gm;
+    const names = shipped
+      .flatMap((path) => [...read(path).matchAll(statement)])
+      .map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '')
+      .filter((name) => !name.startsWith('.') && !name.startsWith('node:'));
+    const imported = new Set(names.map(packageOf));
     assert.deepEqual([...imported].sort(), Object.keys(manifest.dependencies).sort());
   });
 });
