@@ -28,6 +28,13 @@ export const partitionIndexFileName = (segment: number): string => numbered(segm
 /** Derived: event id → position. */
 export const eventIndexFileName = (segment: number): string => numbered(segment, 'events');
 
+/** Derived: one filter over the keys of `count` segments from `first` on; `kind` is the extension of their index. */
+export const filterSummaryFileName = (
+  first: number,
+  count: number,
+  kind: 'streams' | 'events',
+): string => numbered(first, `${String(count)}.${kind}`);
+
 /** The number of a segment file, or null for any other name. */
 export function parseSegmentFileName(name: string): number | null {
   return /^\d{10}\.log$/.test(name) ? Number(name.slice(0, SEGMENT_DIGITS)) : null;
