@@ -1,5 +1,4 @@
 /** What scenarios share: servers on fresh folders, the load generator, rounds, and the report. */
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { LoadProcess } from './load/load-process.ts';
@@ -109,14 +108,15 @@ export class Bench {
   readonly rows: Row[] = [];
   /** Every measured run, for the JSON file. */
   readonly runs: unknown[] = [];
+  readonly #folder: string;
   #folders = 0;
 
-  constructor(options: BenchOptions, load: LoadProcess, hasRedis: boolean) {
+  constructor(options: BenchOptions, folder: string, load: LoadProcess, hasRedis: boolean) {
     this.options = options;
     this.sizes = options.sizes;
     this.load = load;
     this.hasRedis = hasRedis;
-    mkdirSync(options.directory, { recursive: true });
+    this.#folder = folder;
   }
 
   progress(line: string): void {
@@ -130,7 +130,7 @@ export class Bench {
   /** A path for data that does not exist yet. */
   freshPath(name: string): string {
     this.#folders += 1;
-    return join(this.options.directory, `${String(this.#folders).padStart(2, '0')}-${name}`);
+    return join(this.#folder, `${String(this.#folders).padStart(2, '0')}-${name}`);
   }
 
   /** Our node on a folder that may hold data. */

@@ -2,8 +2,9 @@
  * `npm run bench`: this node and, if it is installed, redis-server, under the same load on the same disk. How to read
  * what it prints: README.md beside this file.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { join } from 'node:path';
 
 import { Bench } from './bench.ts';
 import { LoadProcess } from './load/load-process.ts';
@@ -69,17 +70,29 @@ function writeJson(bench: Bench, file: string, failures: readonly string[]): voi
   writeFileSync(file, JSON.stringify({ options, machine, rows, failures, runs }, null, 1));
 }
 
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody else's files are in it.
+  }
+}
+
 async function main(): Promise<number> {
   const options = readOptions();
   const redis = redisVersion();
+  // A folder of its own, so that a second benchmark beside this one spoils its figures but not its data.
+  mkdirSync(options.directory, { recursive: true });
+  const folder = mkdtempSync(join(options.directory, 'run-'));
   process.once('exit', () => {
     killServers();
-    rmSync(options.directory, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
+    removeIfEmpty(options.directory);
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => process.exit(130));
   await using load = new LoadProcess();
-  const bench = new Bench(options, load, redis !== null);
+  const bench = new Bench(options, folder, load, redis !== null);
   const failures = await runAll(bench);
   const { rounds, seconds } = options.sizes;
   process.stdout.write(
