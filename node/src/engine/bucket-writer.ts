@@ -82,6 +82,8 @@ export interface WriterContext {
   readonly answerLater: (answer: () => void) => void;
 }
 
+const NEW: DuplicateVerdict = { kind: 'new' };
+
 export class BucketWriter {
   readonly #context: WriterContext;
   readonly #queue: Pending[] = [];
@@ -318,15 +320,10 @@ export class BucketWriter {
 
   #duplicate(pending: Pending): DuplicateVerdict {
     const { events } = pending.request;
-    const held: (HeldEvent | null)[] = [];
-    let any = false;
-    for (let i = 0; i < events.length; i += 1) {
-      const event = events[i] as EventDraft;
-      const found = event.eventId === null ? null : this.#heldNow(pending, i, event);
-      held.push(found);
-      any ||= found !== null;
-    }
-    if (!any && events.length === 1) return { kind: 'new' };
+    if (!events.some((event) => event.eventId !== null)) return NEW;
+    const held = events.map((event, i) =>
+      event.eventId === null ? null : this.#heldNow(pending, i, event),
+    );
     return duplicateOf(events, held);
   }
 

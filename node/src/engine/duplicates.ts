@@ -38,21 +38,22 @@ export function duplicateOf(
     (max, event) => (event.inFlight === null ? max : Math.max(event.inFlight, max ?? 0)),
     null,
   );
-  const refused: DuplicateVerdict = {
-    kind: 'refused',
-    error: invalidArgument('event id already used'),
-    inFlight,
-  };
-  if (found.length === 0) return repeatsAnId(events) ? refused : { kind: 'new' };
+  if (found.length === 0) return repeatsAnId(events) ? refused(null) : { kind: 'new' };
   const [first] = found;
-  if (first === undefined || found.length < events.length) return refused;
+  if (first === undefined || found.length < events.length) return refused(inFlight);
   const whole = events.length === 1 || first.eventCount === events.length;
   const inOrder = found.every(
     (event, i) => event.frameIndex === first.frameIndex && event.ordinal === first.ordinal + i,
   );
-  if (!whole || !inOrder) return refused;
+  if (!whole || !inOrder) return refused(inFlight);
   return { kind: 'duplicate', appended: originalReply(first, found), inFlight };
 }
+
+const refused = (inFlight: number | null): DuplicateVerdict => ({
+  kind: 'refused',
+  error: invalidArgument('event id already used'),
+  inFlight,
+});
 
 const originalReply = (first: HeldEvent, found: readonly HeldEvent[]): Appended => ({
   partitionKey: first.partitionKey,
