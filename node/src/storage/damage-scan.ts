@@ -77,6 +77,8 @@ class DamageScan {
   #buffer = Buffer.allocUnsafe(2 * READ_BYTES);
   #base: number;
   #filled = 0;
+  /** Nothing more will be read: the buffer reaches the end. */
+  #exhausted = false;
 
   constructor(start: ScanStart, end: number, visit: WholeFrameVisitor, read: Read) {
     this.#segment = start.segment;
@@ -91,9 +93,9 @@ class DamageScan {
 
   async run(): Promise<ScanResult> {
     while (this.#offset < this.#end) {
-      const fault = await this.#faultHere();
-      if (fault === null) this.#take();
-      else await this.#skipDamage(fault);
+      const stop = this.#takeBuffered();
+      if (typeof stop === 'number') await this.#fill(stop);
+      else await this.#skipDamage(stop);
     }
     return {
       frames: this.#frames,
@@ -103,69 +105,86 @@ class DamageScan {
     };
   }
 
-  #at(): number {
-    return this.#offset - this.#base;
+  /**
+   * Shows whole frames as long as they are in the buffer: without a promise per frame, because millions of them stand
+   * between a start and its first append. Returns what stopped it: a fault, or how many bytes it needs.
+   */
+  #takeBuffered(): string | number {
+    let behindDamage = this.#damage.at(-1)?.to === this.#offset;
+    while (this.#offset < this.#end) {
+      const needed = this.#bytesNeeded();
+      if (needed > 0) return needed;
+      const at = this.#offset - this.#base;
+      const fault = frameFault(this.#buffer, at, this.#filled, this.#segment, this.#offset);
+      if (fault !== null) return fault;
+      const chained =
+        framePrevious(this.#buffer, at) === this.#crc &&
+        frameIndex(this.#buffer, at) === this.#index + 1;
+      // Behind damage the chain starts anew.
+      if (!chained && !behindDamage) return 'does not follow the frame before it';
+      behindDamage = false;
+      this.#take(at);
+    }
+    return READ_BYTES;
+  }
+
+  /** How many bytes from the present offset on are needed to judge the frame there, or 0: all are here, or will never be. */
+  #bytesNeeded(): number {
+    const available = this.#available();
+    const left = this.#end - this.#offset;
+    if (available < FRAME_HEADER_BYTES) return this.#exhausted ? 0 : FRAME_HEADER_BYTES;
+    const length = frameLength(this.#buffer, this.#offset - this.#base);
+    if (length <= available || length > left || this.#exhausted) return 0;
+    return length;
   }
 
   #available(): number {
-    return this.#filled - this.#at();
+    return this.#filled - (this.#offset - this.#base);
   }
 
-  /** What is wrong with the frame at the present offset, or null. Behind damage the chain starts anew. */
-  async #faultHere(): Promise<string | null> {
-    const fault = await this.#frameFaultHere();
-    if (fault !== null) return fault;
-    const behindDamage = this.#damage.at(-1)?.to === this.#offset;
-    const at = this.#at();
-    const chained =
-      framePrevious(this.#buffer, at) === this.#crc &&
-      frameIndex(this.#buffer, at) === this.#index + 1;
-    return behindDamage || chained ? null : 'does not follow the frame before it';
-  }
-
-  async #frameFaultHere(): Promise<string | null> {
-    await this.#fill(FRAME_HEADER_BYTES);
-    if (this.#available() < FRAME_HEADER_BYTES) return 'shorter than a frame header';
-    const length = frameLength(this.#buffer, this.#at());
-    if (length >= FRAME_HEADER_BYTES && this.#offset + length <= this.#end)
-      await this.#fill(length);
-    return frameFault(this.#buffer, this.#at(), this.#filled, this.#segment, this.#offset);
-  }
-
-  #take(): void {
-    const at = this.#at();
-    this.#visit(this.#buffer, at, this.#offset);
+  #take(at: number): void {
+    const buffer = this.#buffer;
+    this.#visit(buffer, at, this.#offset);
     this.#frames += 1;
-    this.#index = frameIndex(this.#buffer, at);
-    this.#crc = frameCrc(this.#buffer, at);
-    this.#offset += frameLength(this.#buffer, at);
+    this.#index = frameIndex(buffer, at);
+    this.#crc = frameCrc(buffer, at);
+    this.#offset += frameLength(buffer, at);
   }
 
   /** Finds the next place where a whole frame believes to stand. */
   async #skipDamage(reason: string): Promise<void> {
     const from = this.#offset;
-    do {
-      this.#offset += 1;
-    } while (this.#offset < this.#end && !(await this.#wholeFrameHere()));
+    this.#offset += 1;
+    while (this.#offset < this.#end && !this.#findWhole()) {
+      const needed = this.#bytesNeeded();
+      if (needed > 0) await this.#fill(needed);
+      else this.#offset += 1;
+    }
     this.#damage.push({ segment: this.#segment, from, to: this.#offset, reason });
   }
 
-  async #wholeFrameHere(): Promise<boolean> {
-    if (this.#available() < FRAME_HEADER_BYTES) await this.#fill(FRAME_HEADER_BYTES);
-    if (this.#available() < FRAME_HEADER_BYTES) return false;
-    const at = this.#at();
-    if (frameSegment(this.#buffer, at) !== this.#segment) return false;
-    if (frameOffset(this.#buffer, at) !== this.#offset) return false;
-    return (await this.#frameFaultHere()) === null;
+  /** Moves on to a whole frame; false at the first place that cannot be judged yet. */
+  #findWhole(): boolean {
+    const last = Math.min(this.#base + this.#filled, this.#end) - FRAME_HEADER_BYTES;
+    for (; this.#offset <= last; this.#offset += 1) {
+      const at = this.#offset - this.#base;
+      if (frameOffset(this.#buffer, at) !== this.#offset) continue;
+      if (frameSegment(this.#buffer, at) !== this.#segment) continue;
+      if (this.#bytesNeeded() > 0) return false;
+      if (frameFault(this.#buffer, at, this.#filled, this.#segment, this.#offset) === null) {
+        return true;
+      }
+    }
+    return false;
   }
 
-  /** Makes `needed` bytes from the present offset on available, unless the file ends before. */
+  /** Brings `needed` bytes from the present offset on into the buffer, and as many more as fit. */
   async #fill(needed: number): Promise<void> {
-    if (this.#available() >= needed) return;
     const rest = Math.max(this.#available(), 0);
+    const from = this.#offset - this.#base;
     const roomy = needed + READ_BYTES <= this.#buffer.length;
     const buffer = roomy ? this.#buffer : Buffer.allocUnsafe(needed + READ_BYTES);
-    this.#buffer.copy(buffer, 0, this.#at(), this.#at() + rest);
+    this.#buffer.copy(buffer, 0, from, from + rest);
     this.#buffer = buffer;
     this.#base = this.#offset;
     this.#filled = rest;
@@ -175,8 +194,12 @@ class DamageScan {
         buffer.subarray(this.#filled, wanted),
         this.#base + this.#filled,
       );
-      if (got === 0) return;
+      if (got === 0) {
+        this.#exhausted = true;
+        return;
+      }
       this.#filled += got;
     }
+    if (this.#base + this.#filled >= this.#end) this.#exhausted = true;
   }
 }
