@@ -106,6 +106,8 @@ function main() {
   const task = tasks[name];
   if (task === undefined) fail(`usage: node tools/run.cjs ${Object.keys(tasks).join('|')}`);
   if (!isInstalled()) install();
+  // Spares every start but the first the stripping of types: 25 MB less memory, and quicker.
+  process.env.NODE_COMPILE_CACHE ??= path.join(modules, '.cache', 'node-compile');
   if (name === 'start') start(given);
   else run(task(given), root);
 }
@@ -122,6 +124,7 @@ function start(given) {
     return;
   }
   process.argv.splice(1, Infinity, entry, ...given);
+  require('node:module').enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
   void import(pathToFileURL(entry).href);
 }
 

@@ -27,7 +27,7 @@ import type { SpaceGuard } from '../storage/space-guard.ts';
 import { duplicateOf, type DuplicateVerdict, type HeldEvent } from './duplicates.ts';
 import { partitionKeyDiffers, versionMatches, wrongVersion } from './expected-version.ts';
 import { writeEvent, writePartitionKey } from './frame-encoder.ts';
-import { type Head, headKey, Heads } from './heads.ts';
+import { type Head, Heads, keyText } from './heads.ts';
 import { hashEvent, hashStream, type LogSearch } from './log-search.ts';
 import type {
   Appended,
@@ -139,7 +139,7 @@ export class BucketWriter {
 
   /** A head for reading: from memory, or loaded. Null where the stream has no events at all. */
   head(streamId: Uint8Array): Head | Promise<Head> {
-    const key = headKey(streamId);
+    const key = keyText(streamId);
     const head = this.#headInMemory(key, streamId);
     return head ?? this.#loadHead(key, streamId);
   }
@@ -190,7 +190,7 @@ export class BucketWriter {
       const event = events[i] as EventDraft;
       const head = pending.heads[i] ?? this.#pin(pending, i, event.streamId);
       if (head === undefined) {
-        (waits ??= []).push(this.#loadHead(headKey(event.streamId), event.streamId));
+        (waits ??= []).push(this.#loadHead(keyText(event.streamId), event.streamId));
       }
       if (event.eventId === null || this.#isHeldKnown(pending, i, head)) continue;
       const wait = this.#findHeld(pending, i, event.streamId, event.eventId, head);
@@ -200,7 +200,7 @@ export class BucketWriter {
   }
 
   #pin(pending: Pending, i: number, streamId: Uint8Array): Head | undefined {
-    const head = this.#headInMemory(headKey(streamId), streamId);
+    const head = this.#headInMemory(keyText(streamId), streamId);
     if (head === undefined) return undefined;
     head.pins += 1;
     pending.heads[i] = head;
@@ -223,7 +223,8 @@ export class BucketWriter {
         .findHead(copy)
         .then((stored) => {
           if (heads.get(key) !== undefined) return;
-          heads.add(key, stored?.version ?? -1, stored?.partitionKey ?? null);
+          const partitionKey = stored === null ? null : keyText(stored.partitionKey);
+          heads.add(key, stored?.version ?? -1, partitionKey);
         })
         .finally(() => {
           this.#loading.delete(key);
@@ -359,9 +360,10 @@ export class BucketWriter {
   /** The first broken condition: all partition keys, then all versions, each event seeing those before it. */
   #conflict({ request }: Pending, heads: readonly Head[]): SierraError | null {
     const { events, partitionKey } = request;
+    const asked = keyText(partitionKey);
     for (const { partitionKey: existing } of heads) {
-      if (existing !== null && !same(existing, partitionKey)) {
-        return partitionKeyDiffers(existing, partitionKey);
+      if (existing !== null && existing !== asked) {
+        return partitionKeyDiffers(Buffer.from(existing, 'latin1'), partitionKey);
       }
     }
     for (let i = 0; i < events.length; i += 1) {
@@ -415,7 +417,7 @@ export class BucketWriter {
     });
     for (const head of heads) {
       head.lastIndex = index;
-      head.partitionKey ??= Buffer.from(partitionKey);
+      head.partitionKey ??= keyText(partitionKey);
     }
     const key = bytes.subarray(place.at + 44, place.at + 60);
     const appended = { partitionKey: key, partition, firstSequence, events: results };
@@ -524,16 +526,11 @@ function own(pending: Pending): Pending {
 
 /** Ids are unique within a stream. */
 function idKey(streamId: Uint8Array, eventId: Uint8Array): string {
-  return headKey(eventId) + headKey(streamId);
+  return keyText(eventId) + keyText(streamId);
 }
 
 const suppliedKeys = (events: readonly EventDraft[]): string[] =>
   events.flatMap((event) => (event.eventId === null ? [] : [idKey(event.streamId, event.eventId)]));
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  for (let i = 0; i < UUID_BYTES; i += 1) if (a[i] !== b[i]) return false;
-  return true;
-}
 
 function asReadError(error: unknown): SierraError {
   if (error instanceof SierraError) return error;

@@ -19,7 +19,7 @@ import { Storage } from '../storage/storage.ts';
 import { BucketWriter } from './bucket-writer.ts';
 import { EventCursor } from './event-cursor.ts';
 import { frameBytes } from './frame-encoder.ts';
-import { type Head, Heads } from './heads.ts';
+import { type Head, Heads, keyText } from './heads.ts';
 import { type Eventually, hashEvent, LogSearch, type Place } from './log-search.ts';
 import type { StoreEnvironment, StoreOptions } from './options.ts';
 import { eventsExceedAppendMax, requestFault, streamIdFault } from './rules.ts';
@@ -340,9 +340,8 @@ function showEvent(
 
 /** The stream's version under this key, or null. */
 function appliedVersion(head: Head, partitionKey: Uint8Array): number | null {
-  const key = head.appliedPartitionKey;
-  if (head.appliedVersion < 0 || key === null) return null;
-  return Buffer.compare(key, partitionKey) === 0 ? head.appliedVersion : null;
+  if (head.appliedVersion < 0) return null;
+  return head.appliedPartitionKey === keyText(partitionKey) ? head.appliedVersion : null;
 }
 
 const stopping = (): SierraError => new SierraError('TRYAGAIN', 'the node is stopping');
