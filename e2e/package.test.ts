@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
-import { RunningNode } from './testing/running-node.ts';
+import { NodeProcess } from './testing/node-process.ts';
 
 const root = join(import.meta.dirname, '..');
 const execute = promisify(execFile);
@@ -94,7 +94,7 @@ describe('the packed package', () => {
 
   it('runs a node from its command', async () => {
     const command = [process.execPath, installed('bin', 'sierradb.cjs')];
-    await using node = await RunningNode.start({ command });
+    await using node = await NodeProcess.start({ command });
     const ready = await fetch(`http://127.0.0.1:${node.adminPort}/readyz`);
     assert.equal(ready.status, 200);
     const metrics = await (await fetch(`http://127.0.0.1:${node.adminPort}/metrics`)).text();

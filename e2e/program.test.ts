@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { RunningNode, runProgram } from './testing/running-node.ts';
+import { NodeProcess, runProgram } from './testing/node-process.ts';
 
 /** Sends one inline command and returns what comes back at first. */
 async function ask(port: number, command: string): Promise<string> {
@@ -25,14 +25,14 @@ describe('the program', () => {
     const directory = await mkdtemp(join(tmpdir(), 'sierradb-'));
     try {
       {
-        await using node = await RunningNode.start({ directory });
+        await using node = await NodeProcess.start({ directory });
         assert.equal(await ask(node.port, 'PING'), '+PONG\r\n');
         assert.match(await ask(node.port, 'EAPPEND s Created EXPECTED_VERSION empty'), /^%6\r\n/);
         assert.deepEqual(await node.stop(), { code: 0, signal: null });
         const messages = node.log.map(({ msg }) => msg);
         assert.deepEqual(messages.slice(-2), ['stopping', 'stopped']);
       }
-      await using node = await RunningNode.start({ directory });
+      await using node = await NodeProcess.start({ directory });
       assert.equal(await ask(node.port, 'ESVER s'), ':0\r\n');
     } finally {
       await rm(directory, { recursive: true });
@@ -40,7 +40,7 @@ describe('the program', () => {
   });
 
   it('finishes what was accepted before it stops', async () => {
-    await using node = await RunningNode.start();
+    await using node = await NodeProcess.start();
     const socket = connect(node.port, '127.0.0.1');
     const appends = 500;
     socket.write('EAPPEND s Created PAYLOAD x\r\n'.repeat(appends));
@@ -60,7 +60,7 @@ describe('the program', () => {
 
   it('gives the I/O pool the configured number of threads', async (t) => {
     if (process.platform !== 'linux') return t.skip('reads /proc');
-    await using node = await RunningNode.start({ flags: ['--set', 'threads.read=5'] });
+    await using node = await NodeProcess.start({ flags: ['--set', 'threads.read=5'] });
     // The pool starts its threads when they are first needed; reading the journal has needed them.
     const names = readdirSync(`/proc/${node.pid}/task`).map((task) =>
       readFileSync(`/proc/${node.pid}/task/${task}/comm`, 'utf8').trim(),
@@ -69,7 +69,7 @@ describe('the program', () => {
   });
 
   it('serves health and metrics', async () => {
-    await using node = await RunningNode.start();
+    await using node = await NodeProcess.start();
     const ready = await fetch(`http://127.0.0.1:${node.adminPort}/readyz`);
     assert.deepEqual([ready.status, await ready.text()], [200, '{"state":"serving"}']);
     await ask(node.port, 'EAPPEND s Created');
@@ -80,7 +80,7 @@ describe('the program', () => {
   });
 
   it('refuses a directory that another process has open', async () => {
-    await using node = await RunningNode.start();
+    await using node = await NodeProcess.start();
     const second = await runProgram([
       ...['--dir', node.directory, '--log', 'silent'],
       ...['--client-address', '127.0.0.1:0', '--admin-address', '127.0.0.1:0'],
@@ -91,7 +91,7 @@ describe('the program', () => {
   });
 
   it('refuses a taken port in one sentence', async () => {
-    await using node = await RunningNode.start();
+    await using node = await NodeProcess.start();
     const directory = await mkdtemp(join(tmpdir(), 'sierradb-'));
     const address = `127.0.0.1:${node.port}`;
     const second = await runProgram([
@@ -107,7 +107,7 @@ describe('the program', () => {
   });
 
   it('says at start what has no effect', async () => {
-    await using node = await RunningNode.start({ flags: ['--mdns', '--set', 'sync.min_bytes=1'] });
+    await using node = await NodeProcess.start({ flags: ['--mdns', '--set', 'sync.min_bytes=1'] });
     const warnings = node.log.filter(({ level }) => level === 'warn').map(({ msg }) => msg);
     assert.equal(warnings.length, 2);
   });

@@ -1,83 +1,144 @@
-/** The node program as a process of its own, on a fresh data directory and free ports. */
-import { type ChildProcess, spawn } from 'node:child_process';
+/**
+ * The program as a process of its own, on a directory that is removed at the end.
+ *
+ * ```ts
+ * await using node = await NodeProcess.start({ flags: ['--set', 'bucket.count=2'] });
+ * node.port; node.kill(); await node.exited;
+ * ```
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const program = path.resolve(import.meta.dirname, '../../node/src/main.ts');
+const main = join(import.meta.dirname, '..', '..', 'node', 'src', 'main.ts');
 
-export interface NodeProcessOptions {
-  /** Data directory; a temporary one, removed afterwards, if absent. */
-  readonly directory?: string;
+export interface StartOptions {
+  /** Further flags, behind the addresses and the directory. */
   readonly flags?: readonly string[];
+  /** Used again and left alone at the end; without it a new one is made and removed. */
+  readonly directory?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Program and first arguments; the sources by default. */
+  readonly command?: readonly string[];
 }
 
-/** Resolves with the port of the line that says where the node listens; rejects if the program ends first. */
-async function listeningPort(child: ChildProcess): Promise<number> {
-  const output: string[] = [];
-  if (child.stdout === null) throw new Error('standard output is a pipe');
-  for await (const line of createInterface({ input: child.stdout })) {
-    output.push(line);
-    if (!line.startsWith('{')) continue;
-    const { msg, client } = JSON.parse(line) as { msg?: string; client?: string };
-    if (msg === 'listening' && client !== undefined) return Number(client.split(':').at(-1));
-  }
-  throw new Error(`the node ended before it listened:\n${output.join('\n')}`);
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
 }
 
-export class NodeProcess {
-  readonly port: number;
+/** What the program logs; pino's lines. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
+
+/** Runs the program to its end. */
+export async function runProgram(
+  flags: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [main, ...flags], { env: cleanEnvironment(environment) });
+  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return { code, signal, stdout: stdout(), stderr: stderr() };
+}
+
+function collect(stream: NodeJS.ReadableStream): () => string {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return () => Buffer.concat(chunks).toString();
+}
+
+/** Without settings of the machine that the tests run on. */
+function cleanEnvironment(more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('SIERRA') && name !== 'UV_THREADPOOL_SIZE',
+  );
+  return { ...Object.fromEntries(kept), ...more };
+}
+
+export class NodeProcess implements AsyncDisposable {
   readonly directory: string;
+  readonly pid: number;
+  /** Resolves when the process is gone. */
+  readonly exited: Promise<Exit>;
+  readonly log: LogLine[] = [];
+  port = 0;
+  adminPort = 0;
   readonly #child: ChildProcess;
-  readonly #ownsDirectory: boolean;
+  readonly #isOwnDirectory: boolean;
+  #stderr = '';
 
-  static async start({ directory, flags = [] }: NodeProcessOptions = {}): Promise<NodeProcess> {
-    const place = directory ?? (await mkdtemp(path.join(tmpdir(), 'sierradb-e2e-')));
-    const child = spawn(
-      process.execPath,
-      [
-        program,
-        ...['--dir', place, '--client-address', '127.0.0.1:0', '--admin-address', '127.0.0.1:0'],
-        ...flags,
-      ],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
+  /** Resolves when it listens; rejects with what it wrote when it ends before. */
+  static async start(options: StartOptions = {}): Promise<NodeProcess> {
+    const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'sierradb-')));
+    const node = new NodeProcess(directory, options);
     try {
-      const port = await listeningPort(child);
-      child.stdout.resume();
-      return new NodeProcess(child, port, place, directory === undefined);
+      await node.#listening();
     } catch (error) {
-      child.kill('SIGKILL');
+      await node[Symbol.asyncDispose]();
       throw error;
     }
+    return node;
   }
 
-  private constructor(
-    child: ChildProcess,
-    port: number,
-    directory: string,
-    ownsDirectory: boolean,
-  ) {
-    this.#child = child;
-    this.port = port;
+  private constructor(directory: string, options: StartOptions) {
+    const [program = process.execPath, ...first] = options.command ?? [process.execPath, main];
+    const { flags = [], environment = {} } = options;
+    const addresses = ['--client-address', '127.0.0.1:0', '--admin-address', '127.0.0.1:0'];
     this.directory = directory;
-    this.#ownsDirectory = ownsDirectory;
+    this.#isOwnDirectory = options.directory === undefined;
+    this.#child = spawn(program, [...first, '--dir', directory, ...addresses, ...flags], {
+      env: cleanEnvironment(environment),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.pid = this.#child.pid ?? 0;
+    this.exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => {
+        resolve({ code, signal });
+      });
+    });
+    this.#child.stderr?.on('data', (chunk: Buffer) => {
+      this.#stderr += chunk.toString();
+    });
   }
 
-  /** Sends the signal and resolves with the exit code when the program has ended; null if the signal killed it. */
-  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const ended = once(this.#child, 'exit');
-      this.#child.kill(signal);
-      await ended;
-    }
-    return this.#child.exitCode;
+  /** Ends it at once, as a crash would. */
+  kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    this.#child.kill(signal);
+  }
+
+  /** Asks it to stop and waits until it has. */
+  stop(): Promise<Exit> {
+    this.kill('SIGTERM');
+    return this.exited;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-    if (this.#ownsDirectory) await rm(this.directory, { recursive: true, force: true });
+    this.kill();
+    await this.exited;
+    if (this.#isOwnDirectory) await rm(this.directory, { recursive: true, force: true });
   }
+
+  async #listening(): Promise<void> {
+    const { stdout } = this.#child;
+    if (stdout === null) throw new Error('the process has no standard output');
+    const { promise, resolve, reject } = Promise.withResolvers<LogLine>();
+    createInterface({ input: stdout }).on('line', (text) => {
+      const line = JSON.parse(text) as LogLine;
+      this.log.push(line);
+      if (line.msg === 'listening') resolve(line);
+    });
+    void this.exited.then((exit) => {
+      reject(new Error(`the node ended with ${JSON.stringify(exit)}: ${this.#stderr}`));
+    });
+    const line = await promise;
+    this.port = portOf(line['client']);
+    this.adminPort = portOf(line['admin']);
+  }
+}
+
+function portOf(address: unknown): number {
+  return Number(/:(\d+)$/.exec(String(address))?.[1]);
 }
