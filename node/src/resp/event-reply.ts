@@ -31,8 +31,13 @@ const EVENT_NAME = piece('+event_name\r\n$');
 const METADATA = piece('+metadata\r\n$');
 const PAYLOAD = piece('+payload\r\n$');
 
-/** What an event map takes besides its four byte strings, at most. */
-const OVERHEAD_BYTES = 480;
+const PIECES = [
+  ...[OPENING_3, TRANSACTION, VERSION, TIMESTAMP],
+  ...[STREAM_ID, EVENT_NAME, METADATA, PAYLOAD],
+];
+
+/** What an event map takes besides its four byte strings, at most: the pieces, eight numbers, eight line ends. */
+const OVERHEAD_BYTES = PIECES.reduce((sum, { length }) => sum + length, 8 * (16 + 2));
 
 /** An upper bound of the bytes of one event map. */
 export function eventReplyBytesMax(event: EventView): number {

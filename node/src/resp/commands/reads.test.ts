@@ -17,6 +17,9 @@ const user = (version: number, resp2 = false): string[] =>
     resp2,
   });
 
+const large = (version: number): string[] =>
+  eventLines({ stream: 's', name: 'E', version, sequence: version, payload: 'y'.repeat(1000) });
+
 const fourEvents = [0, 1, 2, 3].map((version) => ['EAPPEND', 'user-123', `E${version}`]);
 
 protocolCases('EGET', [
@@ -182,12 +185,10 @@ protocolCases('ESCAN', [
   },
   {
     name: 'a page ends at its size, but never without an event',
-    server: { limits: { pageBytesMax: 1150 } },
+    server: { limits: { pageBytesMax: 3500 } },
     given: [
-      ['EAPPEND', 's', 'E', 'PAYLOAD', 'x'.repeat(1500)],
-      ['EAPPEND', 's', 'E'],
-      ['EAPPEND', 's', 'E'],
-      ['EAPPEND', 's', 'E'],
+      ['EAPPEND', 's', 'E', 'PAYLOAD', 'x'.repeat(5000)],
+      ...new Array<string[]>(3).fill(['EAPPEND', 's', 'E', 'PAYLOAD', 'y'.repeat(1000)]),
     ],
     send: [
       ['ESCAN', 's', '-', '+'],
@@ -195,12 +196,9 @@ protocolCases('ESCAN', [
       ['ESCAN', 's', '3', '+'],
     ],
     expect: [
-      ...pageLines(true, [eventLines({ stream: 's', name: 'E', payload: 'x'.repeat(1500) })]),
-      ...pageLines(true, [
-        eventLines({ stream: 's', name: 'E', version: 1, sequence: 1 }),
-        eventLines({ stream: 's', name: 'E', version: 2, sequence: 2 }),
-      ]),
-      ...pageLines(false, [eventLines({ stream: 's', name: 'E', version: 3, sequence: 3 })]),
+      ...pageLines(true, [eventLines({ stream: 's', name: 'E', payload: 'x'.repeat(5000) })]),
+      ...pageLines(true, [large(1), large(2)]),
+      ...pageLines(false, [large(3)]),
     ],
   },
 ]);
