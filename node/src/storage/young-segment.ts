@@ -23,7 +23,10 @@ export class YoungSegment {
   sealing = false;
   readonly #files: FileSystem;
   readonly #folder: string;
-  #handle: FileHandle | null = null;
+  #opening: Promise<FileHandle> | null = null;
+  /** Reads under way; the handle stays open for them. */
+  readonly #reads = new Set<Promise<number>>();
+  #closed = false;
   #synced = 0;
   #nameSynced: boolean;
 
@@ -37,7 +40,7 @@ export class YoungSegment {
     this.#nameSynced = written > 0;
     this.cached = new CachedFile(
       this.path,
-      { read: async (target, position) => (await this.#open()).read(target, position) },
+      { read: (target, position) => this.#read(target, position) },
       written,
     );
   }
@@ -60,9 +63,9 @@ export class YoungSegment {
 
   /** Makes what is written durable, and the file's name. */
   async sync(): Promise<void> {
-    if (this.#handle === null || this.#synced === this.written) return;
+    if (this.#opening === null || this.#synced === this.written) return;
     const written = this.written;
-    await this.#handle.sync();
+    await (await this.#opening).sync();
     if (!this.#nameSynced) {
       await this.#files.syncDirectory(this.#folder);
       this.#nameSynced = true;
@@ -79,16 +82,44 @@ export class YoungSegment {
     await handle.sync();
   }
 
+  /** Reads under way still end; a late one, that found this segment before it was sealed, opens the file for itself. */
   async close(): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = null;
-    await handle?.close();
+    const opening = this.#opening;
+    this.#opening = null;
+    this.#closed = true;
+    await Promise.allSettled([...this.#reads]);
+    await (await opening)?.close();
   }
 
-  async #open(): Promise<FileHandle> {
-    if (this.#handle !== null) return this.#handle;
-    const exists = (await this.#files.sizeOf(this.path)) !== null;
-    this.#handle ??= await this.#files.open(this.path, exists ? 'open' : 'create');
-    return this.#handle;
+  #read(target: Uint8Array, position: number): Promise<number> {
+    const read = this.#closed
+      ? this.#readLate(target, position)
+      : this.#open().then((handle) => handle.read(target, position));
+    this.#reads.add(read);
+    return read.finally(() => this.#reads.delete(read));
+  }
+
+  async #readLate(target: Uint8Array, position: number): Promise<number> {
+    const handle = await this.#files.open(this.path, 'read');
+    try {
+      return await handle.read(target, position);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  #open(): Promise<FileHandle> {
+    this.#opening ??= this.#openNow();
+    return this.#opening;
+  }
+
+  async #openNow(): Promise<FileHandle> {
+    try {
+      const exists = (await this.#files.sizeOf(this.path)) !== null;
+      return await this.#files.open(this.path, exists ? 'open' : 'create');
+    } catch (error) {
+      this.#opening = null;
+      throw error;
+    }
   }
 }
