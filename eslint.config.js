@@ -29,7 +29,7 @@ const testFunctions = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist/', 'data/', 'data-bench/', 'coverage/', '.venv/', 'node_modules/'] },
+  { ignores: ['dist/', 'data/', 'data-bench/', 'coverage/', '**/.venv/', 'node_modules/'] },
   {
     files: ['**/*.ts'],
     extends: [eslint.configs.recommended, tseslint.configs.strictTypeChecked],
