@@ -56,15 +56,15 @@ const full: Sizes = {
 
 const quick: Sizes = {
   rounds: 3,
-  warmUpSeconds: 0.2,
-  seconds: 0.5,
+  warmUpSeconds: 0.15,
+  seconds: 0.4,
   scanEventsPerStream: 2_000,
   getEvents: 50_000,
   sealedSegments: 100,
   sealedSegmentMebibytes: 0.5,
   crashMebibytes: 64,
-  startMebibytes: 128,
-  footprintEvents: 200_000,
+  startMebibytes: 96,
+  footprintEvents: 150_000,
   footprintSegmentMebibytes: 32,
   streamsInMemory: 200_000,
 };

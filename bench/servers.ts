@@ -10,6 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Dialect, encodeCommand, streamName } from './load/requests.ts';
 
 const START_MS_MAX = 120_000;
+/** Characters of a server's error output that are quoted: the first ones name the cause. */
+const OUTPUT_QUOTED_MAX = 600;
 const STOP_MS_MAX = 60_000;
 
 export interface Server extends AsyncDisposable {
@@ -63,6 +65,7 @@ class ServerProcess implements Server {
   readonly #startedAt: number;
   readonly #ending: 'SIGTERM' | 'SIGKILL';
   #readyMs = 0;
+  #firstErrors = '';
 
   constructor(
     dialect: Dialect,
@@ -81,6 +84,9 @@ class ServerProcess implements Server {
     living.add(this.#child);
     this.#child.once('exit', () => living.delete(this.#child));
     keepOutput(this.#child, `${directory}.log`);
+    this.#child.stderr?.on('data', (text: Buffer) => {
+      this.#firstErrors = (this.#firstErrors + text.toString('utf8')).slice(0, OUTPUT_QUOTED_MAX);
+    });
     this.#exited = once(this.#child, 'exit');
     this.#exited.catch(() => undefined);
   }
@@ -108,7 +114,7 @@ class ServerProcess implements Server {
   /** Waits for `announced` and then for the reply to `command`; fails when the process ends or takes too long. */
   async ready(announced: Promise<unknown>, command: string): Promise<this> {
     const ended = this.#exited.then(() => {
-      throw new Error(`${this.dialect} ended at once, see ${this.directory}.log`);
+      throw new Error(`${this.dialect} ended at once: ${this.#firstErrors.trim()}`);
     });
     const late = new AbortController();
     const timeout = delay(START_MS_MAX, null, { signal: late.signal }).then(() => {

@@ -75,7 +75,8 @@ export async function disk(bench: Bench): Promise<void> {
   const frames: DiskLimit[] = [];
   const pages: DiskLimit[] = [];
   const extending: DiskLimit[] = [];
-  for (let round = 0; round < bench.sizes.rounds; round += 1) {
+  const { rounds } = bench;
+  for (let round = 0; round < rounds; round += 1) {
     frames.push(probe(FRAME_BYTES, 'overwrite'));
     p50.push((await ours.measure(append('random', STREAMS), alone, round)).latencyMs.p50);
     pages.push(probe(PAGE_BYTES, 'overwrite'));
