@@ -95,6 +95,8 @@ export class SealedSegments {
     const index = await SegmentIndex.open(openFiles, folder, segment.number, cache);
     if (typeof index === 'string') throw new Error(`segment ${String(segment.number)}: ${index}`);
     segment.index = index;
+    this.#context.streamFilters.add(index);
+    this.#context.eventFilters.add(index);
   }
 
   #candidates(
@@ -168,6 +170,8 @@ export class SealedSegments {
   async close(): Promise<void> {
     this.#stopped = true;
     await this.#queue;
+    await this.#context.streamFilters.close();
+    await this.#context.eventFilters.close();
   }
 
   async #sealNow(segment: YoungSegment, done: (outcome: SealOutcome) => void): Promise<void> {

@@ -19,16 +19,14 @@ import { IndexDamageError, ShortReadError } from './errors.ts';
 import { HashedIndex } from './hashed-index.ts';
 import {
   EVENT_VALUE_BYTES,
-  filterFirstPage,
   INDEX_HEADER_BYTES,
   type IndexHeader,
-  type IndexMagic,
   indexMagic,
   PARTITION_ENTRY_BYTES,
-  readIndexHeader,
   STREAM_VALUE_BYTES,
 } from './index-format.ts';
-import { PageReader } from './index-page.ts';
+import { type IndexFile, openIndexFile } from './index-file.ts';
+import type { PageReader } from './index-page.ts';
 import { eventIndexFileName, partitionIndexFileName, streamIndexFileName } from './names.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { SegmentSummary } from './segment-index-builder.ts';
@@ -51,11 +49,6 @@ export interface PartitionEntry {
   readonly count: number;
   /** As in a {@link StreamEntry}. */
   readonly start: number;
-}
-
-interface IndexFile {
-  readonly pages: PageReader;
-  readonly header: IndexHeader;
 }
 
 const readStreamEntry = (bytes: Buffer, at: number): StreamEntry => ({
@@ -127,7 +120,9 @@ export class SegmentIndex {
         cache,
         indexMagic.events,
       );
-      if (streams.header.segment !== segment) return `belongs to segment ${String(segment)}`;
+      if (streams.header.segment !== segment) {
+        return `${streams.pages.file.path} belongs to another segment`;
+      }
       for (const other of [partitions, events]) {
         if (!isSameSegment(streams.header, other.header)) {
           return `${other.pages.file.path} belongs to another segment`;
@@ -190,22 +185,6 @@ function identityOf(header: IndexHeader): Omit<SegmentSummary, 'streamCount'> {
 
 function isSameSegment(a: IndexHeader, b: IndexHeader): boolean {
   return JSON.stringify(identityOf(a)) === JSON.stringify(identityOf(b));
-}
-
-/** Opens an index file of any kind; its first page is verified, and its length is what the header says. */
-export async function openIndexFile(
-  files: OpenFiles,
-  path: string,
-  cache: BlockCache,
-  magic: IndexMagic,
-): Promise<IndexFile> {
-  const length = await files.files.sizeOf(path);
-  if (length === null) throw new IndexDamageError(path, 'does not exist');
-  const pages = new PageReader(cache, files.get(path, length));
-  const header = readIndexHeader(await pages.open(), magic);
-  if (typeof header === 'string') throw pages.damage(header);
-  if (header.pages !== pages.pageCount) throw pages.damage('length differs from its header');
-  return { pages, header };
 }
 
 const storedFilter = (file: IndexFile): StoredFilter =>

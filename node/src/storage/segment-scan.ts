@@ -11,7 +11,7 @@ import {
   frameTerm,
 } from './frame-format.ts';
 import type { SegmentIdentity } from './index-format.ts';
-import { decodeSegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import { decodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
 
 const READ_BYTES = 1 << 20;
 /** A frame fits in a quarter of the largest journal file. A damaged length must not make us allocate more. */

@@ -13,6 +13,8 @@
  *
  * The caller's duty: attach to each log's `onDurable` and `onApplied` before the first append; `close` what was opened.
  */
+import { dirname, resolve } from 'node:path';
+
 import type { Clock } from '../../../common/clock.ts';
 import type { Random } from '../../../common/random.ts';
 import { BlockCache } from './block-cache.ts';
@@ -186,6 +188,19 @@ export class Storage {
   }
 }
 
+/** The directory may be new, and folders above it: their names must be as durable as what will be in them. */
+async function syncAncestors(files: FileSystem, directory: string): Promise<void> {
+  for (let path = resolve(directory); path !== dirname(path);) {
+    path = dirname(path);
+    try {
+      await files.syncDirectory(path);
+    } catch (error) {
+      // A folder that this process may not even read is none that it has made.
+      if (!['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+  }
+}
+
 async function takeLock(files: FileSystem, directory: string): Promise<DirectoryLock> {
   try {
     return await files.lock(directory);
@@ -305,6 +320,7 @@ class Opening {
     }
     await files.syncDirectory(bucketsFolder(this.#directory));
     await files.syncDirectory(this.#directory);
+    await syncAncestors(files, this.#directory);
   }
 
   async #scanJournal(): Promise<JournalScan> {
@@ -387,7 +403,6 @@ class Opening {
     const { cache, openFiles } = this.#parts;
     const forest = (kind: 'streams' | 'events'): FilterForest =>
       new FilterForest({
-        files,
         folder,
         cache,
         openFiles,
