@@ -18,7 +18,10 @@ import type { Clock } from '../../../common/clock.ts';
 import { type EventIdSource, partitionHash, UUID_BYTES } from '../../../common/ids.ts';
 import type { ReplicatedLog } from '../replication/replicated-log.ts';
 import {
+  EVENT_HEADER_BYTES,
+  eventStreamIdLength,
   FRAME_EVENTS_OFFSET,
+  FRAME_HEADER_BYTES,
   frameIndex,
   frameKind,
   frameKindOf,
@@ -400,13 +403,7 @@ export class BucketWriter {
       const timestamp = event.timestamp === null ? now : Number(event.timestamp);
       if (event.eventId === null) ids.draw(hash, bytes, at);
       else bytes.set(event.eventId, at);
-      const streamAt = at + 38;
-      results.push({
-        eventId: bytes.subarray(at, at + UUID_BYTES),
-        streamId: bytes.subarray(streamAt, streamAt + event.streamId.length),
-        version: head.version,
-        timestamp,
-      });
+      results.push(new AppendedInFrame(bytes, at, head.version, timestamp));
       at = writeEvent(bytes, at, event, head.version, timestamp);
     }
     const index = group.finish(place, frameBytes, {
@@ -419,7 +416,8 @@ export class BucketWriter {
       head.lastIndex = index;
       head.partitionKey ??= keyText(partitionKey);
     }
-    const key = bytes.subarray(place.at + 44, place.at + 60);
+    const keyAt = place.at + FRAME_HEADER_BYTES;
+    const key = bytes.subarray(keyAt, keyAt + UUID_BYTES);
     const appended = { partitionKey: key, partition, firstSequence, events: results };
     this.#track(pending, index, heads, appended);
   }
@@ -502,6 +500,30 @@ export class BucketWriter {
 
 function unpin({ heads }: Pending): void {
   for (const head of heads) if (head !== undefined) head.pins -= 1;
+}
+
+/** An event's reply, read from the frame when it is asked for: most replies do not name the stream. */
+class AppendedInFrame implements AppendedEvent {
+  readonly version: number;
+  readonly timestamp: number;
+  readonly #bytes: Buffer;
+  readonly #at: number;
+
+  constructor(bytes: Buffer, at: number, version: number, timestamp: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.version = version;
+    this.timestamp = timestamp;
+  }
+
+  get eventId(): Uint8Array {
+    return this.#bytes.subarray(this.#at, this.#at + UUID_BYTES);
+  }
+
+  get streamId(): Uint8Array {
+    const at = this.#at + EVENT_HEADER_BYTES;
+    return this.#bytes.subarray(at, at + eventStreamIdLength(this.#bytes, this.#at));
+  }
 }
 
 /** A request that has to wait must not depend on the caller's buffers. */
