@@ -24,7 +24,6 @@ export interface NodeConfig {
   /** Whether someone asked for this admin address: then a taken one is an error. */
   readonly adminAddressIsConfigured: boolean;
   readonly connectionsMax: number;
-  readonly requestTimeoutMs: number;
   readonly pageBytesMax: number;
   readonly protocolDefault: 'auto' | 2 | 3;
   readonly logLevel: string;
@@ -229,7 +228,6 @@ function buildConfig(settings: EffectiveSettings): NodeConfig {
     adminAddress: get('network.admin_address'),
     adminAddressIsConfigured: settings.isGiven('network.admin_address'),
     connectionsMax: get('network.max_connections'),
-    requestTimeoutMs: get('network.request_timeout_ms'),
     pageBytesMax: get('scan.page_bytes_max'),
     protocolDefault: protocolDefault(get('protocol.default')),
     logLevel: get('log.level'),

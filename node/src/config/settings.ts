@@ -182,7 +182,8 @@ export const settings = {
     default: '10000',
     min: '100',
     max: '600000',
-    doc: 'How long a command may wait before it is refused with `TRYAGAIN`.',
+    doc: 'How long a command may wait for a leader before it is refused with `TRYAGAIN`.',
+    noEffect: 'a single node is its own leader',
   },
   'node.count': {
     kind: 'count',
