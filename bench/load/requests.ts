@@ -70,7 +70,7 @@ const ENTRY_ID_PLACEHOLDER = '1000000000000-1';
 /** Streams of transactions stand apart: one stream lives under one partition key. */
 const TRANSACTION_STREAM_BASE = 5e12;
 const TRANSACTION_GROUPS = 256;
-const TRANSACTION_GROUP_STREAMS = 1000;
+const TRANSACTION_GROUP_STREAMS = 400;
 const SCAN_REQUESTS = 4096;
 const SUPPLIED_STREAMS_MAX = 1_000_000;
 /** Blob strings in one event of a reply: stream id, name, metadata, payload; Redis: id, two fields, two values. */
