@@ -44,8 +44,15 @@ async function run(
       print(formatEffective(effective));
       break;
     default:
-      fail(`unknown command ${command}; sierradb --help names them`);
+      fail(`unknown command ${command}; ${hint()}`);
   }
+}
+
+/** npm takes flags for its own unless they stand behind `--`, and leaves their values as words. */
+function hint(): string {
+  return process.env['npm_lifecycle_event'] === 'start'
+    ? 'with npm, flags stand behind --: npm start -- --dir DIR'
+    : 'sierradb --help names them';
 }
 
 function print(text: string): void {
