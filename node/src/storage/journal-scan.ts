@@ -16,6 +16,7 @@
  *
  * | case              | what is there                                             | decision                            |
  * | ----------------- | --------------------------------------------------------- | ----------------------------------- |
+ * | `cut file`        | a file is shorter than it was made                        | rounds may be missing: refuse       |
  * | `missing lap`     | the last checkpoint needs a lap that cannot be read       | refuse                              |
  * | `no journal`      | no valid round in any file                                | refuse, unless the directory is new |
  *
@@ -39,7 +40,7 @@ import {
 import { journalFileName, parseJournalFileName } from './names.ts';
 
 export type JournalEnd = 'clean end' | 'torn tail';
-export type JournalRefusal = 'damaged round' | 'missing lap' | 'no journal';
+export type JournalRefusal = 'damaged round' | 'cut file' | 'missing lap' | 'no journal';
 
 export interface ScannedFile {
   readonly slot: number;
@@ -74,9 +75,8 @@ export async function scanJournal(files: FileSystem, folder: string): Promise<Jo
     const slot = parseJournalFileName(name);
     if (slot === null) continue;
     const content = await files.readFile(`${folder}/${name}`);
-    const bytes = decodeFileHeader(content);
-    // A file whose creation was cut short has no valid header and never held a round.
-    if (bytes === null || bytes > content.length) continue;
+    // A file gets its name when it is whole. Its header only says how long it was: without one, its length does.
+    const bytes = decodeFileHeader(content) ?? Math.max(content.length, 2 * PAGE_BYTES);
     loaded.push({ slot, bytes, content, lap: decodeRound(content, PAGE_BYTES)?.lap ?? null });
   }
   return walk(loaded);
@@ -147,6 +147,8 @@ function judge(
   }
   const { last } = newest;
   const found = { lastRound: last.number, lastCrc: last.crc, lastLap: last.lap, checkpoint };
+  const cut = files.find(({ bytes, content }) => content.length < bytes);
+  if (cut !== undefined) return { ...common, ...found, refusal: cutFile(cut) };
   const later = laterRound(files, last);
   if (later !== null) {
     return { ...common, ...found, refusal: damagedRound(last.number + 1, later) };
@@ -168,6 +170,11 @@ function judge(
   const end = tornBytes > 0 ? 'torn tail' : 'clean end';
   return { ...common, ...found, end, tornBytes, refusal: null };
 }
+
+const cutFile = ({ slot, bytes, content }: LoadedFile): JournalScan['refusal'] => ({
+  kind: 'cut file',
+  detail: `${journalFileName(slot)} has ${String(content.length)} bytes of ${String(bytes)}`,
+});
 
 const damagedRound = (damaged: number, whole: number): JournalScan['refusal'] => ({
   kind: 'damaged round',

@@ -94,6 +94,7 @@ const ROUND_BYTES_MAX = 4 * 1024 * 1024;
 /** Room kept at a file's end so that the checkpoints that free older files always fit. */
 const RESERVED_CHECKPOINTS = 4;
 const ZERO_FILL_BYTES = 1024 * 1024;
+const TEMPORARY = '.tmp';
 const NO_REPLICA = Buffer.alloc(REPLICA_ID_BYTES);
 
 export class Journal {
@@ -163,10 +164,19 @@ export class Journal {
       const handle = await files.open(`${folder}/${journalFileName(slot)}`, 'open');
       journal.#ring.push({ slot, handle, bytes, lap });
     }
+    await journal.#tidy();
     while (journal.#ring.length < 2 || journal.#freeFile() === undefined) await journal.#allocate();
     await journal.#startLap(start.nextLap);
     for (const file of journal.#ring) if (file !== journal.#current) file.lap = null;
     return journal;
+  }
+
+  /** A process that died while it added a file may have left half of one, and a name that is not durable. */
+  async #tidy(): Promise<void> {
+    for (const name of await this.#files.list(this.#folder)) {
+      if (name.endsWith(TEMPORARY)) await this.#files.remove(`${this.#folder}/${name}`);
+    }
+    await this.#files.syncDirectory(this.#folder);
   }
 
   /** Bytes accepted and not yet durable. */
@@ -455,21 +465,39 @@ export class Journal {
       });
   }
 
-  /** Adds a zero-written file: overwriting one is 1.6–2 times faster to sync than growing one. */
+  /**
+   * Adds a zero-written file: overwriting one is 1.6–2 times faster to sync than growing one. It gets its name when it is
+   * durable as a whole, so that a shorter one is damaged (`journal-scan.ts`).
+   */
   async #allocate(): Promise<void> {
-    const slot = this.#ring.reduce((max, file) => Math.max(max, file.slot + 1), 0);
-    const bytes = this.#settings.fileBytes;
+    const slots = new Set(this.#ring.map((file) => file.slot));
+    let slot = 0;
+    while (slots.has(slot)) slot += 1;
     const path = `${this.#folder}/${journalFileName(slot)}`;
-    await this.#files.remove(path);
-    const handle = await this.#files.open(path, 'create');
+    const temporary = `${path}${TEMPORARY}`;
+    await this.#files.remove(temporary);
+    const handle = await this.#files.open(temporary, 'create');
+    try {
+      await this.#fill(handle, slot);
+      await this.#files.rename(temporary, path);
+      await this.#files.syncDirectory(this.#folder);
+    } catch (error) {
+      await handle.close();
+      // What it holds of a full disk is needed to write segments.
+      await this.#files.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    this.#ring.push({ slot, handle, bytes: this.#settings.fileBytes, lap: null });
+  }
+
+  async #fill(handle: FileHandle, slot: number): Promise<void> {
+    const bytes = this.#settings.fileBytes;
     await handle.write(encodeFileHeader(slot, bytes), 0);
     const zeros = Buffer.alloc(Math.min(ZERO_FILL_BYTES, bytes));
     for (let at = PAGE_BYTES; at < bytes; at += zeros.length) {
       await handle.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at);
     }
     await handle.sync();
-    await this.#files.syncDirectory(this.#folder);
-    this.#ring.push({ slot, handle, bytes, lap: null });
   }
 
   #fail(error: Error): void {

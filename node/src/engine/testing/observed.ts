@@ -58,14 +58,14 @@ async function page(
 export const streamPage = (
   store: EventStore,
   range: StreamRange,
-  count = Infinity,
+  count: number = Infinity,
 ): Promise<ObservedPage> => page(count, (visit) => store.readStream(range, visit));
 
 /** At most `count` events of a partition. */
 export const partitionPage = (
   store: EventStore,
   range: PartitionRange,
-  count = Infinity,
+  count: number = Infinity,
 ): Promise<ObservedPage> => page(count, (visit) => store.readPartition(range, visit));
 
 export async function eventById(
