@@ -4,7 +4,9 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { NodeProcess } from './testing/node-process.ts';
 
@@ -102,6 +104,24 @@ describe('the packed package', () => {
       version: string;
     };
     assert.ok(metrics.includes(`sierradb_info{version="${manifest.version}"} 1`));
+    assert.deepEqual(await node.stop(), { code: 0, signal: null });
+  });
+
+  it('builds index files in its worker thread', async () => {
+    const command = [process.execPath, installed('bin', 'sierradb.cjs')];
+    const flags = ['--set', 'segment.size_bytes=128KiB', '--set', 'bucket.count=1'];
+    await using node = await NodeProcess.start({ command, flags });
+    const socket = connect(node.port, '127.0.0.1');
+    const payload = 'x'.repeat(1000);
+    socket.write(`EAPPEND s Filled PAYLOAD ${payload}\r\n`.repeat(300));
+    socket.resume();
+    const sealed = async (): Promise<boolean> => {
+      const url = `http://127.0.0.1:${node.adminPort}/metrics`;
+      return /^sierradb_segments [1-9]/m.test(await (await fetch(url)).text());
+    };
+    // The test runner's own limit ends a wait that is in vain.
+    while (!(await sealed())) await setTimeout(50);
+    socket.destroy();
     assert.deepEqual(await node.stop(), { code: 0, signal: null });
   });
 });

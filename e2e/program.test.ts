@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -147,6 +147,33 @@ describe('the command line', () => {
     assert.equal(code, 0);
     assert.match(stdout, /^dir = "\/x" +# -d$/m);
     assert.match(stdout, /^count = 8 +# SIERRADB_BUCKET_COUNT$/m);
+  });
+
+  it('verify and repair say what they found, by text and exit code', async () => {
+    await using node = await NodeProcess.start({ flags: ['--set', 'bucket.count=1'] });
+    await ask(node.port, 'EAPPEND s Created PAYLOAD x');
+    const { directory } = node;
+    const inUse = await runProgram(['verify', directory]);
+    assert.equal(inUse.code, 1);
+    assert.match(inUse.stderr, /in use by another process/);
+    await node.stop();
+    const clean = await runProgram(['verify', directory]);
+    assert.deepEqual([clean.code, clean.stdout.endsWith('clean\n')], [0, true], clean.stdout);
+
+    const segment = join(directory, 'buckets/00000/segments/0000000000.log');
+    const bytes = await readFile(segment);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1);
+    await writeFile(segment, bytes);
+    const damaged = await runProgram(['verify', directory]);
+    assert.equal(damaged.code, 2, damaged.stdout);
+    assert.match(damaged.stdout, /^damage: buckets\/00000\/segments\/0000000000\.log/m);
+    const repaired = await runProgram(['repair', directory]);
+    assert.equal(repaired.code, 0, repaired.stderr);
+    assert.match(repaired.stdout, /^repaired; what was there before is in /m);
+    assert.equal((await runProgram(['verify', directory])).code, 0);
+
+    const usage = await runProgram(['verify']);
+    assert.deepEqual([usage.code, usage.stderr], [1, 'usage: sierradb verify DIR\n']);
   });
 
   it('--help, --version and unknown commands', async () => {

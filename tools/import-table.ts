@@ -27,6 +27,7 @@ const library = 'node/src/library';
 const libraryDoor = 'node/src/index.ts';
 const server = 'node/src/server.ts';
 const parts = 'node/src/parts.ts';
+const maintenance = 'node/src/maintenance.ts';
 const main = 'node/src/main.ts';
 
 const node: readonly string[] = [storage, replication, engine, cluster, resp, http];
@@ -48,7 +49,11 @@ export const importTable: readonly ImportRow[] = [
   { part: libraryDoor, mayImport: [common, engine, library] },
   { part: server, mayImport: [common, ...node, config, configDoor, startError] },
   { part: parts, mayImport: [common, ...node, server] },
-  { part: main, mayImport: [common, config, configDoor, startError, version, server, parts] },
+  { part: maintenance, mayImport: [common, storage] },
+  {
+    part: main,
+    mayImport: [common, config, configDoor, startError, version, server, parts, maintenance],
+  },
 ];
 
 /** Files that compute values and touch nothing: no file, no socket, no clock. Globs from the root. */

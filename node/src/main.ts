@@ -43,9 +43,23 @@ async function run(
     case 'config':
       print(formatEffective(effective));
       break;
+    case 'verify':
+    case 'repair':
+      await inspect(command, operands);
+      break;
     default:
       fail(`unknown command ${command}; ${hint()}`);
   }
+}
+
+async function inspect(command: 'verify' | 'repair', operands: readonly string[]): Promise<void> {
+  const [directory, ...more] = operands;
+  if (directory === undefined || more.length > 0) {
+    fail(`usage: sierradb ${command} DIR`);
+    return;
+  }
+  const { maintain } = await import('./maintenance.ts');
+  process.exitCode = await maintain(command, directory);
 }
 
 /** npm takes flags for its own unless they stand behind `--`, and leaves their values as words. */
