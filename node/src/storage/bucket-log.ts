@@ -315,14 +315,15 @@ export class BucketLog implements JournalParty {
     }
     if (this.#stopped) return;
     const written = this.#written;
-    for (const segment of this.young) await segment.sync();
+    // A copy: a segment that is sealed meanwhile leaves the list, and must not make us pass over the one behind it.
+    for (const segment of [...this.young]) await segment.sync();
     if (written.index > this.#synced.index) this.#synced = written;
   }
 
   async close(): Promise<void> {
     this.#stopped = true;
     await this.#writing;
-    for (const segment of this.young) await segment.close();
+    for (const segment of [...this.young]) await segment.close();
   }
 
   get #headerBytes(): number {

@@ -152,7 +152,7 @@ class CrashRunner {
       const log = this.#model.log(bucket);
       let kept = log.length;
       for (const [i, { partition, firstSequence, events }] of log.entries()) {
-        const next = ((await store.partitionSequence(partition)) ?? -1) + 1;
+        const next = (store.partitionSequence(partition) ?? -1) + 1;
         if (next >= firstSequence + events.length) continue;
         assert(next <= firstSequence, 'a transaction is there whole or not at all');
         kept = i;
@@ -209,17 +209,10 @@ class CrashRunner {
     const commands = this.#commands;
     const modelled = this.#modelled!;
     const { streamId, partitionKey } = commands.stream();
-    if (commands.chance(50)) {
-      await modelled.readPartition(
-        this.#model.partitionOf(partitionKey),
-        commands.below(10),
-        Infinity,
-        20,
-      );
-    } else if (commands.chance(50)) {
-      await modelled.readStream(streamId, partitionKey, 0, Infinity, 20);
-    } else {
-      await modelled.readVersion(streamId, partitionKey);
-    }
+    const partition = this.#model.partitionOf(partitionKey);
+    const draw = commands.below(4);
+    if (draw < 2) await modelled.readPartition(partition, commands.below(10), Infinity, 20);
+    if (draw === 2) await modelled.readStream(streamId, partitionKey, 0, Infinity, 20);
+    if (draw === 3) await modelled.readVersion(streamId, partitionKey);
   }
 }

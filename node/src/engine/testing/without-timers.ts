@@ -5,11 +5,11 @@
 export async function withoutTimers<T>(work: () => Promise<T>): Promise<T> {
   const started: NodeJS.Timeout[] = [];
   const { setInterval } = globalThis;
-  globalThis.setInterval = ((...args: Parameters<typeof setInterval>) => {
+  globalThis.setInterval = (...args: Parameters<typeof setInterval>) => {
     const timer = setInterval(...args);
     started.push(timer);
     return timer;
-  }) as typeof setInterval;
+  };
   try {
     return await work();
   } finally {
