@@ -48,7 +48,7 @@ export class ReplyCounter {
   #errorText = '';
 
   /** Reads all of `chunk`; returns how many top-level replies it completed. */
-  feed(chunk: Uint8Array, end = chunk.length): number {
+  feed(chunk: Uint8Array, end: number = chunk.length): number {
     const before = this.replies;
     let at = 0;
     while (at < end) {

@@ -95,7 +95,7 @@ export class ArrayStore implements EventStore {
     };
   }
 
-  releaseAnswers(count = Infinity): void {
+  releaseAnswers(count: number = Infinity): void {
     for (const answer of this.#held.splice(0, count)) answer();
   }
 

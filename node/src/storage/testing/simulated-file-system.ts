@@ -320,7 +320,7 @@ export class SimulatedFileSystem implements FileSystem {
   /** Flips one bit, drawn by `seed`, of the files whose path `pattern` matches; tells which, null where all are empty. */
   corruptRandom(
     seed: number,
-    pattern = /^/,
+    pattern: RegExp = /^/,
   ): { readonly path: string; readonly offset: number; readonly bit: number } | null {
     const random = seededRandom(seed);
     const files = this.paths().filter((path) => pattern.test(path) && this.bytes(path).length > 0);

@@ -176,7 +176,7 @@ export class SimulatedFile {
    * What Linux does when writing back fails: the pages count as clean. Reads still see them, but no later sync writes
    * them, until they are written to again.
    */
-  forgetDirty(first = 0, last = Number.MAX_SAFE_INTEGER): void {
+  forgetDirty(first: number = 0, last: number = Number.MAX_SAFE_INTEGER): void {
     for (const page of [...this.#dirty]) {
       if (page < first || page > last) continue;
       this.#dirty.delete(page);
