@@ -47,7 +47,7 @@ export class CachedBlock {
   readonly length: number;
   /** The cache's own. */
   slot = -1;
-  referenced = true;
+  referenced = false;
   /** One bit per 16 bytes: what begins there has passed its checksum while in this block. */
   readonly #verified = new Uint8Array(BLOCK_BYTES >> 7);
 
@@ -179,25 +179,28 @@ export class BlockCache {
   #keep(block: CachedBlock): void {
     const shorter = block.file.blocks.get(block.number);
     if (shorter !== undefined) this.#drop(shorter);
-    if (this.#slots.length >= this.#capacityBlocks) this.#evict();
-    block.slot = this.#slots.length;
-    this.#slots.push(block);
+    block.slot = this.#slots.length < this.#capacityBlocks ? this.#slots.length : this.#evict();
+    this.#slots[block.slot] = block;
     block.file.blocks.set(block.number, block);
   }
 
-  #evict(): void {
+  /**
+   * Evicts the next block that was not used since the hand last passed it; returns its place. A new block takes that
+   * place, behind the hand: it has a whole round to be used again.
+   */
+  #evict(): number {
     for (;;) {
       if (this.#hand >= this.#slots.length) this.#hand = 0;
-      const block = this.#slots[this.#hand];
-      assert(block !== undefined, 'a full cache holds blocks');
+      const slot = this.#hand;
+      const block = this.#slots[slot] as CachedBlock;
+      this.#hand += 1;
       if (!block.referenced) {
         block.file.blocks.delete(block.number);
-        this.#drop(block);
+        this.#retire(block.bytes);
         this.#evictions += 1;
-        return;
+        return slot;
       }
       block.referenced = false;
-      this.#hand += 1;
     }
   }
 

@@ -33,8 +33,8 @@ import type { StoredFilter } from './stored-filter.ts';
 
 /** Segments per summary, each a multiple of the one before. */
 const TIERS = [8, 64] as const;
-/** A summary that takes more of the budget than this would drive out too much of the rest to be worth its disk space. */
-const SUMMARY_SHARE_MAX = 1 / 4;
+/** Larger summaries are not built: the builder holds one in memory as a whole. */
+const SUMMARY_BYTES_MAX = 32 << 20;
 
 export interface FilterForestOptions {
   readonly folder: string;
@@ -234,9 +234,9 @@ export class FilterForest {
 
   /** The summary above `children`, from disk or built now; null where there can not be one. */
   async #summary(children: readonly FilterNode[]): Promise<FilterNode | null> {
-    const { folder, kind, cache, openFiles, builds, budgetBytes } = this.#options;
+    const { folder, kind, cache, openFiles, builds } = this.#options;
     const keys = children.reduce((sum, child) => sum + child.keys, 0);
-    if (summaryBytes(keys) > budgetBytes * SUMMARY_SHARE_MAX) return null;
+    if (summaryBytes(keys) > SUMMARY_BYTES_MAX) return null;
     const segments = children.flatMap((child) => child.segments);
     const open = (): Promise<StoredFilter> =>
       openFilterSummary(openFiles, folder, kind, segments, cache);

@@ -73,8 +73,11 @@ class BlockHashing extends Hashing {
     let step = (Math.imul(low ^ hashHigh(hash), 0x9e3779b1) >>> 8) % bits;
     for (let i = 0; i < indexes.length; i += 1) {
       indexes[i] = this.firstBit + index;
-      index = (index + step) % bits;
-      step = (step + i + 1) % bits;
+      // Both stay below `bits`; a division each would double the time.
+      index += step;
+      if (index >= bits) index -= bits;
+      step += i + 1;
+      if (step >= bits) step -= bits;
     }
     return indexes;
   }

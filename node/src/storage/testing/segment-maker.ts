@@ -39,8 +39,8 @@ export interface SegmentMakerOptions {
   readonly payloadBytes?: number;
   /** Most events of a transaction. Default 3. */
   readonly transactionMax?: number;
-  /** Makes the 20-byte stream id for a number. */
-  readonly streamName?: (stream: number) => string;
+  /** One event in so many has the id of an earlier one. Default: none has. */
+  readonly idRepeatEvery?: number;
 }
 
 const BUCKET = 3;
@@ -52,7 +52,8 @@ export const streamHash = (streamId: string): number => {
   return hashBytes(bytes, 0, bytes.length);
 };
 
-const defaultName = (stream: number): string => `stream-${String(stream).padStart(13, '0')}`;
+/** 20 bytes. */
+const streamName = (stream: number): string => `stream-${String(stream).padStart(13, '0')}`;
 
 export class SegmentMaker {
   readonly #options: Required<SegmentMakerOptions>;
@@ -60,6 +61,7 @@ export class SegmentMaker {
   readonly #versions = new Map<string, number>();
   readonly #sequences = new Map<number, number>(PARTITIONS.map((partition) => [partition, 0]));
   #created = 0;
+  readonly #repeatedId = Buffer.alloc(16);
   #index = 1;
   #crc = 0;
 
@@ -68,7 +70,7 @@ export class SegmentMaker {
       streams: 50,
       payloadBytes: 20,
       transactionMax: 3,
-      streamName: defaultName,
+      idRepeatEvery: Infinity,
       ...options,
     };
     this.#random = seededRandom(options.seed);
@@ -130,7 +132,7 @@ export class SegmentMaker {
   }
 
   #event(partition: number, sequence: number, offset: number, events: MadeEvent[]): Buffer {
-    const { streams, streamName, payloadBytes } = this.#options;
+    const { streams, payloadBytes } = this.#options;
     const stream = streams === 0 ? this.#created : this.#random.below(streams);
     this.#created += 1;
     const streamId = streamName(stream);
@@ -139,7 +141,7 @@ export class SegmentMaker {
     if (streams > 0) this.#versions.set(streamId, version + 1);
     const name = Buffer.from(streamId);
     const body = Buffer.alloc(EVENT_HEADER_BYTES + name.length + 20 + payloadBytes);
-    this.#random.fill(body.subarray(0, 16));
+    this.#eventId(body);
     writeUint48(body, 16, version);
     body[28] = name.length;
     body[29] = 20;
@@ -147,6 +149,12 @@ export class SegmentMaker {
     name.copy(body, EVENT_HEADER_BYTES);
     events.push({ streamId, version, idHash: hashUuid(body, 0), partition, sequence, offset });
     return body;
+  }
+
+  #eventId(target: Buffer): void {
+    if (this.#created % this.#options.idRepeatEvery === 0) this.#repeatedId.copy(target);
+    else this.#random.fill(target.subarray(0, 16));
+    if (this.#random.below(5) === 0) target.copy(this.#repeatedId, 0, 0, 16);
   }
 }
 
