@@ -136,8 +136,24 @@ export class BucketWriter {
     const decided = new Promise<void>((resolve) => {
       queued.decided = resolve;
     });
+    // What it rejects with is met again when this append's turn comes.
+    missing?.catch(() => undefined);
     void this.#drain();
     return decided;
+  }
+
+  /** Resolves when every append so far is decided. */
+  async decided(): Promise<void> {
+    for (let last = this.#queue.at(-1); last !== undefined; last = this.#queue.at(-1)) {
+      const waiting = last;
+      const { decided } = waiting;
+      await new Promise<void>((resolve) => {
+        waiting.decided = (): void => {
+          decided?.();
+          resolve();
+        };
+      });
+    }
   }
 
   /** A head for reading: from memory, or loaded. Null where the stream has no events at all. */
@@ -165,24 +181,21 @@ export class BucketWriter {
   async #drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
-    try {
-      for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-        try {
-          for (let wait = this.#gather(next); wait !== null; wait = this.#gather(next)) await wait;
-        } catch (error) {
-          unpin(next);
-          if (this.#queue[0] !== next) continue;
-          this.#queue.shift();
-          this.#answer(next, asReadError(error));
-          continue;
-        }
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      try {
+        for (let wait = this.#gather(next); wait !== null; wait = this.#gather(next)) await wait;
+      } catch (error) {
+        unpin(next);
         if (this.#queue[0] !== next) continue;
         this.#queue.shift();
-        this.#decide(next);
+        this.#answer(next, asReadError(error));
+        continue;
       }
-    } finally {
-      this.#draining = false;
+      if (this.#queue[0] !== next) continue;
+      this.#queue.shift();
+      this.#decide(next);
     }
+    this.#draining = false;
   }
 
   /** Null when all the decision needs is in memory, else a promise after which to ask again. */
@@ -219,9 +232,9 @@ export class BucketWriter {
 
   async #loadHead(key: string, streamId: Uint8Array): Promise<Head> {
     const { heads, search } = this.#context;
+    const copy = Buffer.from(streamId);
     let loading = this.#loading.get(key);
     if (loading === undefined) {
-      const copy = Buffer.from(streamId);
       loading = search
         .findHead(copy)
         .then((stored) => {
@@ -235,7 +248,7 @@ export class BucketWriter {
       this.#loading.set(key, loading);
     }
     await loading;
-    return heads.get(key) ?? this.#loadHead(key, streamId);
+    return heads.get(key) ?? this.#loadHead(key, copy);
   }
 
   /** That a stream does not hold an id is only known as of the applied index at which it was looked up. */

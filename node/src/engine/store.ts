@@ -80,10 +80,13 @@ export class Store implements EventStore, AsyncDisposable {
     environment: StoreEnvironment & { readonly builds: IndexBuilds },
   ): Promise<Store> {
     let store = null as Store | null;
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => undefined);
     const storage = await Storage.open(directory, options, {
       ...environment,
       onFatal: (error) => {
         if (store !== null) store.#fail(error);
+        failed.reject(error);
         environment.onFatal(error);
       },
     });
@@ -92,7 +95,12 @@ export class Store implements EventStore, AsyncDisposable {
     const started = opened.#buckets.map(({ group }) =>
       group.log.quarantined ? null : group.start(),
     );
-    await Promise.all(started);
+    try {
+      await Promise.race([Promise.all(started), failed.promise]);
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
     return opened;
   }
 
@@ -185,9 +193,19 @@ export class Store implements EventStore, AsyncDisposable {
 
   async #close(): Promise<void> {
     if (this.#state === 'open') this.#state = 'closing';
-    await this.#storage.journal.flushed();
-    await this.#storage.close();
-    this.#giveAnswers();
+    this.#storage.stopWaiting();
+    for (const { writer } of this.#buckets) await writer.decided();
+    try {
+      await this.#storage.journal.flushed();
+      await this.#storage.close();
+    } finally {
+      const unknown = new SierraError(
+        'QUORUMFAILED',
+        'write outcome unknown, the node stopped, retry with the same EVENT_ID',
+      );
+      for (const { writer } of this.#buckets) writer.fail(unknown);
+      this.#giveAnswers();
+    }
   }
 
   #bucket(group: SoleVoter, ids: EventIdSource, environment: StoreEnvironment): Bucket {

@@ -47,6 +47,7 @@ import {
   type LogPosition,
 } from './journal-format.ts';
 import type { SealedSegments } from './sealed-segments.ts';
+import { isDiskFull } from './system-error.ts';
 import { type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
 import type { DamagedRange } from './damage-scan.ts';
 import { type Chunk, Tail } from './tail.ts';
@@ -126,6 +127,8 @@ export class BucketLog implements JournalParty {
   readonly #appliedNext: number[];
   #writing: Promise<void> | null = null;
   #stopped = false;
+  #waitsForSpace = true;
+  #endPause: (() => void) | null = null;
 
   /** `start` is a durable position; `young` holds its segment, with what is in the file. */
   constructor(
@@ -306,18 +309,28 @@ export class BucketLog implements JournalParty {
     };
   }
 
-  /** Writes everything committed by now into segments and syncs them. Rejects only if the disk failed. */
-  async settle(): Promise<void> {
+  /**
+   * Writes everything committed by now into segments and syncs them; false where it could not, because the log stops.
+   * Rejects only if the disk failed.
+   */
+  async settle(): Promise<boolean> {
     const target = this.#committed.index;
     while (this.#written.index < target && !this.#stopped) {
       this.#startWriting();
       await this.#writing;
     }
-    if (this.#stopped) return;
+    if (this.#stopped) return false;
     const written = this.#written;
     // A copy: a segment that is sealed meanwhile leaves the list, and must not make us pass over the one behind it.
     for (const segment of [...this.young]) await segment.sync();
     if (written.index > this.#synced.index) this.#synced = written;
+    return true;
+  }
+
+  /** From now on a full disk is not waited for. What the segments lack is in the journal. */
+  stopWaiting(): void {
+    this.#waitsForSpace = false;
+    this.#endPause?.();
   }
 
   async close(): Promise<void> {
@@ -430,7 +443,7 @@ export class BucketLog implements JournalParty {
     this.#writing = this.#writeCommitted()
       .catch((error: unknown) => {
         this.#stopped = true;
-        this.#context.failed(error as Error);
+        if (this.#waitsForSpace || !isDiskFull(error)) this.#context.failed(error as Error);
       })
       .finally(() => {
         this.#writing = null;
@@ -467,10 +480,15 @@ export class BucketLog implements JournalParty {
         await write();
         return;
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if ((code !== 'ENOSPC' && code !== 'EDQUOT') || this.#stopped) throw error;
+        if (!isDiskFull(error) || !this.#waitsForSpace) throw error;
         this.#context.diskFull(true);
-        await new Promise((resolve) => setTimeout(resolve, FULL_DISK_RETRY_MS));
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, FULL_DISK_RETRY_MS);
+          this.#endPause = (): void => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
       }
     }
   }

@@ -31,6 +31,7 @@ import {
 } from './journal-format.ts';
 import { journalFileName } from './names.ts';
 import type { StorageObserver } from './observer.ts';
+import { isDiskFull } from './system-error.ts';
 
 /** Who puts entries into the journal: a bucket's log. */
 export interface JournalParty {
@@ -47,12 +48,20 @@ export interface JournalParty {
 export interface JournalOwner {
   /** Where each bucket's log ends in synced segments, now. */
   checkpoint(): readonly BucketCheckpoint[];
-  /** Writes everything committed so far into segments and syncs them; logs again what is not committed. */
+  /**
+   * Writes everything committed so far into segments and syncs them; logs again what is not committed. Rejects with
+   * {@link SettlingStopped} where a full disk does not let it and the owner is about to stop.
+   */
   settle(): Promise<void>;
   /** All parties of a round have been told; the moment to answer clients in one go. */
   roundDone(): void;
   /** A write or sync failed. Nothing more will become durable. */
   failed(error: Error): void;
+}
+
+/** Segments do not have everything, and will not get it: the journal's files are needed as they are. */
+export class SettlingStopped extends Error {
+  override readonly name = 'SettlingStopped';
 }
 
 interface JournalFile {
@@ -120,6 +129,7 @@ export class Journal {
   #allocating: Promise<void> | null = null;
   /** Set when every lap before it has been settled; the writing loop then releases them. */
   #settledLap: number | null = null;
+  #mayGrow = true;
   #wake: (() => void) | null = null;
   #writingSince: number | null = null;
   #idle: (() => void) | null = null;
@@ -239,16 +249,36 @@ export class Journal {
 
   /** Waits for what was appended, settles it into segments and leaves a checkpoint; then closes the files. */
   async close(): Promise<void> {
-    await this.flushed();
-    await this.#settling;
-    await this.#allocating;
-    if (this.#state !== 'failed') {
-      this.#state = 'closed';
-      await this.#owner.settle();
-      const lap = this.#currentFile().lap as number;
-      if (this.#fits(this.#checkpointBytes())) await this.#writeCheckpoint(lap);
+    await this.#quiet();
+    try {
+      if (this.#state !== 'failed') {
+        this.#state = 'closed';
+        await this.#owner.settle();
+        const lap = this.#currentFile().lap as number;
+        if (this.#fits(this.#checkpointBytes())) await this.#writeCheckpoint(lap);
+      }
+    } catch (error) {
+      if (!(error instanceof SettlingStopped)) throw error;
+    } finally {
+      for (const file of this.#ring) await file.handle.close();
     }
-    for (const file of this.#ring) await file.handle.close();
+  }
+
+  /** Nothing more becomes durable. */
+  stop(): void {
+    this.#state = 'failed';
+    this.#idle?.();
+    this.#idle = null;
+    this.#wakeUp();
+  }
+
+  /** Resolves when nothing is under way. */
+  async #quiet(): Promise<void> {
+    do {
+      await this.flushed();
+      await this.#settling;
+      await this.#allocating;
+    } while (this.#state === 'writing' || this.#state === 'scheduled');
   }
 
   #newRound(): Round {
@@ -349,6 +379,7 @@ export class Journal {
   /** Moves to a free file, waiting for one if the segments lag behind, and starts to free the older ones. */
   async #nextFile(): Promise<void> {
     while (this.#freeFile() === undefined) {
+      if (this.#hasStopped) throw new Error('the journal has stopped');
       if (this.#ring.length < this.#settings.filesMax) this.#growRing();
       this.#settleOlder();
       await this.#somethingFreed();
@@ -370,6 +401,7 @@ export class Journal {
   async #startLap(oldestLap: number): Promise<void> {
     const file = this.#freeFile();
     assert(file !== undefined, 'a lap starts in a free file');
+    this.#mayGrow = true;
     file.lap = this.#nextLap;
     this.#nextLap += 1;
     this.#current = file;
@@ -423,6 +455,10 @@ export class Journal {
     });
   }
 
+  get #hasStopped(): boolean {
+    return this.#state === 'failed';
+  }
+
   #wakeUp(): void {
     const wake = this.#wake;
     this.#wake = null;
@@ -453,11 +489,12 @@ export class Journal {
   }
 
   #growRing(): void {
-    if (this.#allocating !== null) return;
+    if (this.#allocating !== null || !this.#mayGrow) return;
     this.#allocating = this.#allocate()
       .catch((error: unknown) => {
-        // A ring that cannot grow goes on with the files it has.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') this.#fail(error as Error);
+        // A ring that cannot grow goes on with the files it has, and leaves the space to segments.
+        if (isDiskFull(error)) this.#mayGrow = false;
+        else this.#fail(error as Error);
       })
       .finally(() => {
         this.#allocating = null;
@@ -501,10 +538,8 @@ export class Journal {
   }
 
   #fail(error: Error): void {
-    if (this.#state === 'failed') return;
-    this.#state = 'failed';
-    this.#idle?.();
-    this.#idle = null;
-    this.#owner.failed(error);
+    if (this.#hasStopped) return;
+    this.stop();
+    if (!(error instanceof SettlingStopped)) this.#owner.failed(error);
   }
 }

@@ -14,6 +14,7 @@ import type { StorageObserver } from './observer.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { IndexBuilds } from './index-builds.ts';
 import { SegmentIndex } from './segment-index.ts';
+import { isDiskFull } from './system-error.ts';
 import type { YoungSegment } from './young-segment.ts';
 
 export interface SealedSegment {
@@ -47,6 +48,7 @@ export class SealedSegments {
   readonly #context: SealedContext;
   #queue: Promise<void> = Promise.resolve();
   #stopped = false;
+  #endPause: (() => void) | null = null;
 
   constructor(context: SealedContext) {
     this.#context = context;
@@ -169,9 +171,21 @@ export class SealedSegments {
 
   async close(): Promise<void> {
     this.#stopped = true;
+    this.#endPause?.();
     await this.#queue;
     await this.#context.streamFilters.close();
     await this.#context.eventFilters.close();
+  }
+
+  #pause(): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS);
+      this.#endPause = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   async #sealNow(segment: YoungSegment, done: (outcome: SealOutcome) => void): Promise<void> {
@@ -190,13 +204,12 @@ export class SealedSegments {
           done(error);
           return;
         }
-        const { code } = error as NodeJS.ErrnoException;
-        if (code !== 'ENOSPC' && code !== 'EDQUOT' && !this.#stopped) {
+        if (!isDiskFull(error) && !this.#stopped) {
           failed(error as Error);
           return;
         }
         // Index files are derived: with a full disk they can wait, the young index serves meanwhile.
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS).unref());
+        await this.#pause();
       }
     }
     done('stopped');

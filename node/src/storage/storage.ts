@@ -30,7 +30,7 @@ import {
   writeIdentity,
 } from './identity.ts';
 import { type IndexBuilds } from './index-builds.ts';
-import { Journal, type JournalOwner, type JournalStart } from './journal.ts';
+import { Journal, type JournalOwner, type JournalStart, SettlingStopped } from './journal.ts';
 import type { BucketCheckpoint } from './journal-format.ts';
 import { type JournalScan, scanJournal } from './journal-scan.ts';
 import { bucketFolder, bucketsFolder, journalFolder, segmentsFolder } from './names.ts';
@@ -131,8 +131,9 @@ export class Storage {
     const owner: JournalOwner = {
       checkpoint: () => this.logs.map((log) => log.checkpoint()),
       settle: async () => {
-        await Promise.all(this.logs.map((log) => log.settle()));
+        const settled = await Promise.all(this.logs.map((log) => log.settle()));
         if (this.#failure !== null) throw this.#failure;
+        if (!settled.every((whole) => whole)) throw new SettlingStopped('the disk is full');
       },
       roundDone: () => {
         this.onRound();
@@ -171,10 +172,26 @@ export class Storage {
   fail(error: Error): void {
     if (this.#failure !== null) return;
     this.#failure = error;
+    this.#journal?.stop();
+    this.stopWaiting();
     this.#environment.onFatal(error);
   }
 
+  /** From now on nothing waits for space on a full disk: what segments lack, the journal has. */
+  stopWaiting(): void {
+    for (const log of this.logs) log.stopWaiting();
+  }
+
   async close(): Promise<void> {
+    this.stopWaiting();
+    try {
+      await this.#close();
+    } finally {
+      await this.#lock.release();
+    }
+  }
+
+  async #close(): Promise<void> {
     this.space.close();
     if (this.#watch !== null) clearInterval(this.#watch);
     await this.#journal?.close();
@@ -184,7 +201,6 @@ export class Storage {
     }
     await this.#environment.builds.close();
     await this.openFiles.close();
-    await this.#lock.release();
   }
 }
 

@@ -33,3 +33,7 @@ export function systemError(
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
 }
+
+/** Whether a write was refused for want of space, or of quota. */
+export const isDiskFull = (error: unknown): boolean =>
+  hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT');
