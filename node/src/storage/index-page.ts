@@ -45,6 +45,18 @@ export function paginate(content: Buffer): Buffer {
   return file;
 }
 
+/** Number of the first page of a whole file that fails its CRC, or null. */
+export function damagedPage(file: Buffer): number | null {
+  let first = 0;
+  for (let page = 0; (page + 1) * PAGE_BYTES <= file.length; page += 1) {
+    const at = page * PAGE_BYTES;
+    const crc = readUint32(file, at + PAGE_CONTENT_BYTES);
+    if (pageCrc(file, at, pageSeed(first, page)) !== crc) return page;
+    if (page === 0) first = crc;
+  }
+  return file.length % PAGE_BYTES === 0 ? null : pagesOf(file.length);
+}
+
 /** Reads content of one index file through the block cache and lets nothing through that fails its CRC. */
 export class PageReader {
   readonly file: CachedFile;

@@ -35,6 +35,14 @@ export const filterSummaryFileName = (
   kind: 'streams' | 'events',
 ): string => numbered(first, `${String(count)}.${kind}`);
 
+/** The segments that a derived file was built from, first and last, or null for any other name. */
+export function parseDerivedFileName(name: string): { first: number; last: number } | null {
+  const found = /^(\d{10})\.(?:(\d+)\.)?(?:streams|partitions|events)$/.exec(name);
+  if (found === null) return null;
+  const first = Number(found[1]);
+  return { first, last: first + Number(found[2] ?? 1) - 1 };
+}
+
 /** The number of a segment file, or null for any other name. */
 export function parseSegmentFileName(name: string): number | null {
   return /^\d{10}\.log$/.test(name) ? Number(name.slice(0, SEGMENT_DIGITS)) : null;

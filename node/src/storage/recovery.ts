@@ -19,6 +19,7 @@
  * | ----------------------- | -------------------------------------------------- | ----------------------------------------------- |
  * | `replayed`              | continue the log                                   | written to segments again and synced, committed |
  * | `broken chain`          | do not                                             | refuse to start: the journal is damaged         |
+ * | `journal behind`        | are fewer than the segment goes on with            | refuse to start: a journal file is missing      |
  *
  * The journal's own table is in `journal-scan.ts`. Each row has a test of the same name.
  */
@@ -30,6 +31,7 @@ import type { FileSystem } from './file-system.ts';
 import {
   frameEventCount,
   frameFirstSequence,
+  frameIndex,
   frameKind,
   frameKindOf,
   framePartition,
@@ -225,6 +227,7 @@ export async function removeStrays(
   const { files, folder, bucket, observer } = context;
   const last = log.young.at(-1);
   if (last === undefined) return;
+  await refuseIfBehind(context, log);
   await last.cutToWritten();
   let removed = 0;
   for (const name of await files.list(folder)) {
@@ -236,4 +239,28 @@ export async function removeStrays(
     removed += 1;
   }
   if (removed > 0) await files.syncDirectory(folder);
+}
+
+/**
+ * A frame is durable in the journal before a segment gets it. So a segment that goes on behind the log's end, with the
+ * frame that continues it, tells of a journal file that is missing or was replaced by an older one.
+ */
+async function refuseIfBehind(
+  { files, folder, bucket }: Pick<RecoveryContext, 'files' | 'folder' | 'bucket'>,
+  log: BucketLog,
+): Promise<void> {
+  const { end } = log.checkpoint();
+  const path = `${folder}/${segmentFileName(end.segment)}`;
+  const size = (await files.sizeOf(path)) ?? 0;
+  if (log.quarantined || size <= end.offset) return;
+  const start = { segment: end.segment, offset: end.offset, index: end.index, crc: end.crc };
+  let first = 0;
+  await scanPastDamage(files, path, start, size, (bytes, at, offset) => {
+    if (offset === end.offset) first = frameIndex(bytes, at);
+  });
+  if (first !== end.index + 1) return;
+  throw new OpenError(
+    'damaged',
+    `the journal is damaged: it ends before frame ${String(first)} of bucket ${String(bucket)}, which is in a segment`,
+  );
 }
