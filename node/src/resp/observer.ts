@@ -8,7 +8,8 @@ export interface RespObserver {
   connectionRefused(): void;
   /**
    * A command's reply was written. `command` is undefined for what is no known command. `code` is the error's code, or
-   * null. `durationMs` runs from the turn in which the command was read to the turn in which it was answered.
+   * null. `durationMs`: for reads, until the reply was encoded; for appends, from the turn that read the command to the
+   * turn that answered it; 0 for what is answered at once.
    */
   commandAnswered(command: Command | undefined, code: string | null, durationMs: number): void;
   /** A mistake of ours; the connection it happened on was closed. */

@@ -215,25 +215,32 @@ describe('back-pressure', () => {
     assert.equal(versions(await client.untilClosed()).length, 6);
   });
 
-  test('a client that sends while it must wait fills its own buffers, not ours', async () => {
-    await using server = await TestServer.start({ limits: { appendsInFlightMax: 1 } });
-    using client = await RawClient.connect(server.port);
-    server.store.holdAnswers = true;
-    const piece = append('s', 'PAYLOAD', 'x'.repeat(50_000));
-    let sent = 0;
-    // The system's socket buffers take some megabytes; when they are full, write() keeps the rest here.
-    while (client.socket.writableLength < 4 * piece.length) {
-      client.send(piece);
-      sent += 1;
-      await settle();
-      assert(sent < 2000, 'the server stops reading');
-    }
-    assert.equal(server.store.appendCount, 1);
-    server.store.holdAnswers = false;
-    server.store.releaseAnswers();
-    client.send(command('QUIT'));
-    assert.equal(versions(await client.untilClosed()).length, sent);
-  });
+  // In front of the flood stands an append that is not answered, and what waits for it.
+  for (const [reason, first, limits] of [
+    ['the limit of unanswered appends', [], { appendsInFlightMax: 1 }],
+    ['a command behind unanswered appends', [command('PING')], {}],
+  ] as const) {
+    test(`while ${reason} holds a client back, it fills its own buffers, not ours`, async () => {
+      await using server = await TestServer.start({ limits });
+      using client = await RawClient.connect(server.port);
+      server.store.holdAnswers = true;
+      client.send(append('s'), ...first);
+      const piece = append('s', 'PAYLOAD', 'x'.repeat(50_000));
+      let sent = 1;
+      // The system's socket buffers take some megabytes; when they are full, write() keeps the rest here.
+      while (client.socket.writableLength < 4 * piece.length) {
+        client.send(piece);
+        sent += 1;
+        await settle();
+        assert(sent < 1000, 'the server stops reading');
+      }
+      assert.equal(server.store.appendCount, 1);
+      server.store.holdAnswers = false;
+      server.store.releaseAnswers();
+      client.send(command('QUIT'));
+      assert.equal(versions(await client.untilClosed()).length, sent);
+    });
+  }
 
   test('a client that never reads stops its own commands and gets everything when it reads', async () => {
     await using server = await TestServer.start({ limits: { outputBytesMax: 200_000 } });
@@ -266,6 +273,43 @@ describe('back-pressure', () => {
         `scan ${i}`,
       );
     }
+  });
+
+  test('what a slow client has not read yet is not overwritten by replies to others', async () => {
+    await using server = await TestServer.start();
+    using slow = await RawClient.connect(server.port);
+    using other = await RawClient.connect(server.port);
+    slow.socket.pause();
+    const length = 300_000;
+    const texts = Array.from({ length: 60 }, (_, i) => Buffer.alloc(length, 65 + (i % 26)));
+    for (const text of texts) slow.send(command('ECHO', text));
+    await until(() => server.observer.answers.length > 10);
+    for (let i = 0; i < 20; i += 1) {
+      other.send(command('ECHO', Buffer.alloc(length, '.')));
+      await other.received((i + 1) * length);
+    }
+    slow.socket.resume();
+    slow.send(command('QUIT'));
+    const lineEnd = Buffer.from('\r\n');
+    const replies = texts.map((text) =>
+      Buffer.concat([Buffer.from(`$${length}\r\n`), text, lineEnd]),
+    );
+    const expected = Buffer.concat([...replies, Buffer.from('+OK\r\n')]);
+    assert((await slow.untilClosed()).equals(expected));
+  });
+
+  test('scans that follow each other give others their turn', async () => {
+    await using server = await TestServer.start({ limits: { outputBytesMax: Infinity } });
+    using client = await RawClient.connect(server.port);
+    client.send(append('s', 'PAYLOAD', 'x'.repeat(200_000)), command('PING'));
+    await client.receivedText('+PONG\r\n');
+    const before = server.observer.answers.length;
+    client.send(...new Array<Buffer>(50).fill(command('ESCAN', 's', '-', '+')));
+    await until(() => server.observer.answers.length > before);
+    assert(server.observer.answers.length < before + 10);
+    client.send(command('QUIT'));
+    await client.untilClosed();
+    assert.equal(server.observer.answers.length, before + 51);
   });
 
   test('512 MiB declared cost no memory, sent or not', async () => {
@@ -303,6 +347,18 @@ describe('ends', () => {
       heads(received).filter((head) => !head.startsWith(':')),
       ['%6', '+PONG'],
     );
+  });
+
+  test('a half-closed connection gets the answer of a read that takes time', async () => {
+    await using server = await TestServer.start();
+    using client = await RawClient.connect(server.port);
+    server.store.reads = 'held';
+    client.send(command('ESVER', 's'), command('PING'));
+    client.socket.end();
+    await settle();
+    assert.equal(client.receivedBytes, 0);
+    server.store.releaseReads();
+    assert.equal((await client.untilClosed()).toString(), '_\r\n+PONG\r\n');
   });
 
   for (const [name, bytes] of [

@@ -69,6 +69,12 @@ interface UnansweredAppend {
 /** Output is handed to the socket in between when a turn produces more than this. */
 const FLUSH_BYTES = 64 * 1024;
 
+/**
+ * A turn that has produced this much lets others have theirs before it starts another command: scans that follow each other
+ * on one connection must not hold up the appends of all.
+ */
+const TURN_BYTES_MAX = 256 * 1024;
+
 /** First words of HTTP requests: a web page must not be able to have its form's body run as commands. */
 const HTTP_WORDS = new Set(['POST', 'HOST:']);
 
@@ -93,6 +99,10 @@ export class Session {
   /** Chunks that arrived while the session could not go on. */
   #chunks: Buffer[] = [];
   #turnStartedAt = 0;
+  /** Bytes handed to the socket in this turn. */
+  #turnBytes = 0;
+  /** Another turn has been asked for, behind those of others. */
+  #yielding = false;
 
   constructor(socket: Socket, id: number, host: SessionHost) {
     this.#socket = socket;
@@ -110,6 +120,7 @@ export class Session {
   turn(): void {
     if (this.#state === 'closed') return;
     this.#turnStartedAt = this.#host.clock.monotonic();
+    this.#turnBytes = 0;
     try {
       this.#answerAppends();
       this.#run();
@@ -148,6 +159,7 @@ export class Session {
     const { limits } = this.#host;
     return (
       this.#waiting ||
+      this.#yielding ||
       this.#unanswered >= limits.appendsInFlightMax ||
       this.#unansweredBytes >= limits.appendBytesInFlightMax ||
       this.#socket.writableLength > limits.outputBytesMax
@@ -161,13 +173,23 @@ export class Session {
         if (this.#state === 'open' && this.#socket.isPaused()) this.#socket.resume();
         return;
       }
-      this.#held = null;
-      if (!this.#start(request)) {
-        this.#held = request;
+      this.#held = request;
+      if (this.#turnBytes >= TURN_BYTES_MAX) {
+        this.#yield();
         return;
       }
+      if (!this.#start(request)) return;
+      this.#held = null;
       if (this.#out !== null && this.#out.length >= FLUSH_BYTES) this.#flush();
     }
+  }
+
+  #yield(): void {
+    this.#yielding = true;
+    setImmediate(() => {
+      this.#yielding = false;
+      this.turn();
+    });
   }
 
   #nextRequest(): Request | null {
@@ -266,18 +288,18 @@ export class Session {
   #answerAppend({ command, startedAt, error, appended }: UnansweredAppend): void {
     if (error === null && appended !== null) {
       command.answer(appended, this.#output());
-      this.#answered(command, null, startedAt);
+      this.#answered(command, null, this.#turnStartedAt - startedAt);
     } else {
       const known = error ?? new SierraError('QUORUMFAILED', 'write outcome unknown');
       this.#output().error(known.code, known.message);
-      this.#answered(command, known.code, startedAt);
+      this.#answered(command, known.code, this.#turnStartedAt - startedAt);
     }
   }
 
   #runLocal(command: LocalCommand, args: readonly Buffer[]): void {
     try {
       command.run(args, this.#host.context, this.#output(), this.connection);
-      this.#answered(command, null, this.#turnStartedAt);
+      this.#answered(command, null, 0);
     } catch (error) {
       this.#answerError(command, error);
     }
@@ -285,7 +307,7 @@ export class Session {
   }
 
   #startRead(command: ReadCommand, args: readonly Buffer[]): void {
-    const startedAt = this.#turnStartedAt;
+    const startedAt = this.#host.clock.monotonic();
     // A buffer of its own: a read that takes several turns must not hold back the replies before it, and one that fails
     // half-way leaves nothing behind.
     const reply = this.#host.pool.acquire();
@@ -326,12 +348,12 @@ export class Session {
       this.#out.append(reply);
       this.#host.pool.release(reply);
     }
-    this.#answered(command, null, startedAt);
+    this.#answered(command, null, this.#host.clock.monotonic() - startedAt);
   }
 
   #failRead(command: ReadCommand, reply: ReplyWriter, error: unknown, startedAt: number): void {
     this.#host.pool.release(reply);
-    this.#answerError(command, error, startedAt);
+    this.#answerError(command, error, this.#host.clock.monotonic() - startedAt);
   }
 
   #waitFor(place: Promise<void>): void {
@@ -355,18 +377,14 @@ export class Session {
   }
 
   /** Answers with an error of ours; what is no `SierraError` is a bug and goes on to {@link turn}. */
-  #answerError(
-    command: Command | undefined,
-    error: unknown,
-    startedAt: number = this.#turnStartedAt,
-  ): void {
+  #answerError(command: Command | undefined, error: unknown, durationMs = 0): void {
     if (!(error instanceof SierraError)) throw error;
     this.#output().error(error.code, error.message);
-    this.#answered(command, error.code, startedAt);
+    this.#answered(command, error.code, durationMs);
   }
 
-  #answered(command: Command | undefined, code: string | null, startedAt: number): void {
-    this.#host.observer.commandAnswered(command, code, this.#turnStartedAt - startedAt);
+  #answered(command: Command | undefined, code: string | null, durationMs: number): void {
+    this.#host.observer.commandAnswered(command, code, durationMs);
   }
 
   #output(): ReplyWriter {
@@ -380,6 +398,7 @@ export class Session {
     const out = this.#out;
     if (out === null) return;
     this.#out = null;
+    this.#turnBytes += out.length;
     if (out.length === 0) this.#host.pool.release(out);
     else this.#host.pool.send(this.#socket, out);
   }
