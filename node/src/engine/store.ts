@@ -92,9 +92,9 @@ export class Store implements EventStore, AsyncDisposable {
     });
     store = new Store(storage, options, environment);
     const opened = store;
-    const started = opened.#buckets.map(({ group }) =>
-      group.log.quarantined ? null : group.start(),
-    );
+    const started = opened.#buckets
+      .filter(({ group }) => !group.log.quarantined)
+      .map(({ group }) => group.start());
     try {
       await Promise.race([Promise.all(started), failed.promise]);
     } catch (error) {

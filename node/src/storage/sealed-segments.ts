@@ -177,6 +177,11 @@ export class SealedSegments {
     await this.#context.eventFilters.close();
   }
 
+  /** Asked behind an await, where the compiler takes the field itself for unchanged. */
+  #isStopped(): boolean {
+    return this.#stopped;
+  }
+
   #pause(): Promise<void> {
     if (this.#stopped) return Promise.resolve();
     return new Promise((resolve) => {
@@ -204,7 +209,7 @@ export class SealedSegments {
           done(error);
           return;
         }
-        if (!isDiskFull(error) && !this.#stopped) {
+        if (!isDiskFull(error) && !this.#isStopped()) {
           failed(error as Error);
           return;
         }
