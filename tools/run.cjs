@@ -5,7 +5,7 @@
  * task with the Node.js 24 of node_modules (a development dependency), which runs the TypeScript sources as they are.
  */
 const { spawn, spawnSync } = require('node:child_process');
-const { existsSync, readFileSync, readdirSync } = require('node:fs');
+const { existsSync, readFileSync, readdirSync, rmSync } = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
@@ -32,7 +32,11 @@ const tasks = {
   format: (given) => [tool('prettier', 'bin', 'prettier.cjs'), '--write', ...orAll(given)],
   'format:check': (given) => [tool('prettier', 'bin', 'prettier.cjs'), '--check', ...orAll(given)],
   typecheck: (given) => [tool('typescript', 'bin', 'tsc'), '-p', '.', ...given],
-  build: (given) => [tool('typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', ...given],
+  build: (given) => {
+    // What was compiled from a file that is gone must not be packed.
+    rmSync(path.join(root, 'dist'), { recursive: true, force: true });
+    return [tool('typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', ...given];
+  },
 };
 
 function orAll(given) {

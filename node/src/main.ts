@@ -85,6 +85,9 @@ async function start(config: NodeConfig, warnings: readonly string[]): Promise<v
   const { nodeParts } = await import('./parts.ts');
   const log = makeLog(config.logLevel);
   for (const warning of warnings) log.warn(warning);
+  process.on('uncaughtExceptionMonitor', (error) => {
+    log.fatal({ err: error }, 'a mistake of ours ends the node; it recovers at its next start');
+  });
   const running = stopOnSignal(log);
   try {
     const onFatal = (error: Error): void => endAfterFailure(log, error);
