@@ -167,7 +167,15 @@ describe('the command line', () => {
     const damaged = await runProgram(['verify', directory]);
     assert.equal(damaged.code, 2, damaged.stdout);
     assert.match(damaged.stdout, /^damage: buckets\/00000\/segments\/0000000000\.log/m);
-    const repaired = await runProgram(['repair', directory]);
+    const report = JSON.parse((await runProgram(['verify', '--json', directory])).stdout) as {
+      clean: boolean;
+    };
+    assert.equal(report.clean, false);
+    const asked = await runProgram(['repair', directory]);
+    assert.equal(asked.code, 2);
+    assert.match(asked.stdout, /^nothing was changed; /m);
+    assert.equal((await runProgram(['verify', directory])).code, 2);
+    const repaired = await runProgram(['repair', directory, '--yes']);
     assert.equal(repaired.code, 0, repaired.stderr);
     assert.match(repaired.stdout, /^repaired; what was there before is in /m);
     assert.equal((await runProgram(['verify', directory])).code, 0);

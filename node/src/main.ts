@@ -9,6 +9,7 @@ import {
   formatProblems,
   loadConfig,
   usage,
+  type CommandLine,
   type Compiled,
   type NodeConfig,
 } from './config.ts';
@@ -26,13 +27,14 @@ async function main(): Promise<void> {
   const [command = 'start', ...operands] = line.positionals;
   if (line.help || command === 'help') print(usage());
   else if (line.version) print(`sierradb ${version}\n`);
-  else if (compiled.ok) await run(command, operands, compiled);
+  else if (compiled.ok) await run(command, operands, line, compiled);
   else fail(formatProblems(compiled.problems));
 }
 
 async function run(
   command: string,
   operands: readonly string[],
+  line: CommandLine,
   { config, effective, warnings }: Extract<Compiled, { ok: true }>,
 ): Promise<void> {
   switch (command) {
@@ -45,21 +47,25 @@ async function run(
       break;
     case 'verify':
     case 'repair':
-      await inspect(command, operands);
+      await inspect(command, operands, line);
       break;
     default:
       fail(`unknown command ${command}; ${hint()}`);
   }
 }
 
-async function inspect(command: 'verify' | 'repair', operands: readonly string[]): Promise<void> {
+async function inspect(
+  command: 'verify' | 'repair',
+  operands: readonly string[],
+  { json, yes }: CommandLine,
+): Promise<void> {
   const [directory, ...more] = operands;
   if (directory === undefined || more.length > 0) {
     fail(`usage: sierradb ${command} DIR`);
     return;
   }
   const { maintain } = await import('./maintenance.ts');
-  process.exitCode = await maintain(command, directory);
+  process.exitCode = await maintain(command, directory, { json, yes });
 }
 
 /** npm takes flags for its own unless they stand behind `--`, and leaves their values as words. */

@@ -3,7 +3,7 @@ import { systemClock } from '../../common/clock.ts';
 import { systemRandom } from '../../common/random.ts';
 import { OpenError } from './storage/errors.ts';
 import { RealFileSystem } from './storage/real-file-system.ts';
-import { repairDirectory } from './storage/repair.ts';
+import { repairDirectory, type RepairResult } from './storage/repair.ts';
 import { formatReport, verifyDirectory } from './storage/verify.ts';
 
 /** Exit codes of the program. */
@@ -11,10 +11,24 @@ const exitCode = { good: 0, refused: 1, damaged: 2 } as const;
 
 export type MaintenanceCommand = 'verify' | 'repair';
 
-/** Prints what was found and done; resolves with the exit code: 0 clean or repaired, 1 refused, 2 damaged. */
-export async function maintain(command: MaintenanceCommand, directory: string): Promise<number> {
+export interface MaintenanceFlags {
+  /** The report as JSON instead of text. */
+  readonly json: boolean;
+  /** Repair: do what was printed. */
+  readonly yes: boolean;
+}
+
+/**
+ * Prints what was found and done; resolves with the exit code: 0 clean or repaired, 1 refused, 2 damaged. `repair` does
+ * nothing but say what it would do and lose, unless it was told yes.
+ */
+export async function maintain(
+  command: MaintenanceCommand,
+  directory: string,
+  flags: MaintenanceFlags,
+): Promise<number> {
   try {
-    return await (command === 'verify' ? verify(directory) : repair(directory));
+    return await (command === 'verify' ? verify(directory, flags) : repair(directory, flags));
   } catch (error) {
     if (!(error instanceof OpenError) && !isSystemError(error)) throw error;
     process.stderr.write(`sierradb: ${error.message}\n`);
@@ -22,25 +36,30 @@ export async function maintain(command: MaintenanceCommand, directory: string): 
   }
 }
 
-async function verify(directory: string): Promise<number> {
+async function verify(directory: string, { json }: MaintenanceFlags): Promise<number> {
   const report = await verifyDirectory(new RealFileSystem(), directory);
-  process.stdout.write(formatReport(report));
+  process.stdout.write(json ? asJson(report) : formatReport(report));
   return report.clean ? exitCode.good : exitCode.damaged;
 }
 
-async function repair(directory: string): Promise<number> {
-  const { report, applied, savedTo } = await repairDirectory(new RealFileSystem(), directory, {
-    apply: true,
+async function repair(directory: string, { json, yes }: MaintenanceFlags): Promise<number> {
+  const result = await repairDirectory(new RealFileSystem(), directory, {
+    apply: yes,
     clock: systemClock,
     random: systemRandom,
   });
-  process.stdout.write(formatReport(report));
-  if (!applied) process.stdout.write('nothing to repair\n');
-  else
-    process.stdout.write(
-      `repaired${savedTo === null ? '' : `; what was there before is in ${savedTo}`}\n`,
-    );
-  return exitCode.good;
+  process.stdout.write(json ? asJson(result) : repairText(result, directory));
+  return result.report.clean || result.applied ? exitCode.good : exitCode.damaged;
+}
+
+const asJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+function repairText({ report, applied, savedTo }: RepairResult, directory: string): string {
+  const text = formatReport(report);
+  if (report.clean) return `${text}nothing to repair\n`;
+  if (!applied) return `${text}nothing was changed; "sierradb repair ${directory} --yes" does it\n`;
+  const saved = savedTo === null ? '' : `; what was there before is in ${savedTo}`;
+  return `${text}repaired${saved}\n`;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

@@ -64,8 +64,8 @@ export function usage(): string {
   const example = environmentName('network.client_address');
   return `Usage: sierradb [start] [flags]      run a node
        sierradb config [flags]       print the effective configuration and where it came from
-       sierradb verify DIR           say what is damaged in a data directory, and what would be lost
-       sierradb repair DIR           do what verify says
+       sierradb verify DIR [--json]  say what is damaged in a data directory, and what would be lost
+       sierradb repair DIR [--yes]   the same, and with --yes do it
 
 Flags:
 ${rows.join('\n')}

@@ -92,9 +92,15 @@ export interface CommandLine extends Gathered {
   configFile: string | null;
   help: boolean;
   version: boolean;
+  /** `--json` of verify and repair: the report for programs. */
+  json: boolean;
+  /** `--yes` of repair: do it. */
+  yes: boolean;
 }
 
-const plainFlags = ['config', 'set', 'help', 'version'];
+/** Flags without a value. */
+const switches = ['help', 'version', 'json', 'yes'] as const;
+const plainFlags: readonly string[] = ['config', 'set', ...switches];
 
 const shortFlags: ReadonlyMap<string, string> = new Map([
   ['c', 'config'],
@@ -123,6 +129,8 @@ export function fromFlags(given: readonly string[]): CommandLine {
     configFile: null,
     help: false,
     version: false,
+    json: false,
+    yes: false,
   };
   const rest = [...given];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
@@ -141,8 +149,8 @@ function addFlag(line: CommandLine, word: string, rest: string[]): void {
     line.problems.push({ source, key: null, reason: `unknown flag${meant(source, known)}` });
     return;
   }
-  if (name === 'help') line.help = true;
-  else if (name === 'version') line.version = true;
+  const flag = switches.find((known) => known === name);
+  if (flag !== undefined) line[flag] = true;
   else addValue(line, source, name, key, inline ?? takeValue(key, rest));
 }
 

@@ -126,5 +126,5 @@ function lossLines(loss: Loss): string[] {
 function verdict({ clean, losses, lossUnknown, directory }: VerifyReport): string {
   if (clean) return 'clean';
   const cost = losses.length > 0 || lossUnknown ? 'loses what is listed above' : 'loses nothing';
-  return `damaged; "sierradb repair ${directory}" ${cost}`;
+  return `damaged; "sierradb repair ${directory} --yes" ${cost}`;
 }
