@@ -17,7 +17,7 @@
  * Groups are aligned to segment numbers, so that they are the same on every replica and after every start.
  */
 import type { BlockCache } from './block-cache.ts';
-import { IndexDamageError, ShortReadError } from './errors.ts';
+import { IndexDamageError } from './errors.ts';
 import type { KeyFilter } from './filter.ts';
 import {
   keyCount,
@@ -109,7 +109,7 @@ class FilterNode {
 
   /** A filter that can not be read rules nothing out. Only damage is remembered: the disk may answer the next time. */
   #maybe(error: unknown): true {
-    this.damaged = error instanceof IndexDamageError || error instanceof ShortReadError;
+    this.damaged = error instanceof IndexDamageError;
     return true;
   }
 }

@@ -10,7 +10,7 @@ import { BLOCK_BYTES, type BlockCache, type CachedBlock } from './block-cache.ts
 import { readUint32, writeUint32 } from './bytes.ts';
 import type { CachedFile } from './cached-file.ts';
 import { crc32c } from './crc.ts';
-import { IndexDamageError } from './errors.ts';
+import { IndexDamageError, ShortReadError } from './errors.ts';
 
 export const PAGE_BYTES = 4096;
 export const PAGE_CONTENT_BYTES = 4092;
@@ -70,13 +70,13 @@ export class PageReader {
 
   /**
    * Reads the content of the first page and verifies it. Must have succeeded before any other method is called. Rejects
-   * with {@link IndexDamageError}, a ShortReadError or the disk's error.
+   * with {@link IndexDamageError} or the disk's error.
    */
   async open(): Promise<Buffer> {
     if (this.file.length < PAGE_BYTES || this.file.length % PAGE_BYTES !== 0) {
       throw this.damage(`impossible length ${String(this.file.length)}`);
     }
-    const block = await this.#cache.load(this.file, 0, PAGE_BYTES);
+    const block = await this.#load(0, PAGE_BYTES);
     this.#firstCrc = readUint32(block.bytes, PAGE_CONTENT_BYTES);
     this.#verify(block, 0, 0);
     return Buffer.from(block.bytes.subarray(0, PAGE_CONTENT_BYTES));
@@ -98,7 +98,7 @@ export class PageReader {
   async loadPage(page: number): Promise<CachedBlock> {
     const at = pageOffset(page);
     const number = Math.floor(page / PAGES_PER_BLOCK);
-    const block = await this.#cache.load(this.file, number, at + PAGE_BYTES);
+    const block = await this.#load(number, at + PAGE_BYTES);
     this.#verify(block, at, page);
     return block;
   }
@@ -122,7 +122,7 @@ export class PageReader {
    */
   async readPages(first: number, count: number, target: Buffer): Promise<void> {
     const pages = Buffer.allocUnsafeSlow(count * PAGE_BYTES);
-    const read = await this.file.source.read(pages, first * PAGE_BYTES);
+    const read = await this.#orDamage(this.file.source.read(pages, first * PAGE_BYTES));
     if (read < pages.length) throw this.damage(`ends at byte ${String(first * PAGE_BYTES + read)}`);
     for (let i = 0; i < count; i += 1) {
       const at = i * PAGE_BYTES;
@@ -151,6 +151,21 @@ export class PageReader {
       done += copyContent(block, page, from, target, done);
     }
     return target;
+  }
+
+  #load(number: number, through: number): Promise<CachedBlock> {
+    return this.#orDamage(this.#cache.load(this.file, number, through));
+  }
+
+  /** A file cut short or removed since it was opened is as damaged as one with a flipped bit: it can be built again. */
+  async #orDamage<T>(reading: Promise<T>): Promise<T> {
+    try {
+      return await reading;
+    } catch (error) {
+      if (error instanceof ShortReadError) throw this.damage(error.message);
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw this.damage('does not exist');
+      throw error;
+    }
   }
 
   #verify(block: CachedBlock, at: number, page: number): void {

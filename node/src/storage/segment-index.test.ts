@@ -249,3 +249,24 @@ test('an index built again is read anew', async () => {
   assert.ok(typeof good !== 'string');
   await compare(good, made);
 });
+
+test('a file cut short or removed while it is in use is damage, which can be built again', async () => {
+  for (const harm of ['truncate', 'remove'] as const) {
+    const { made, files } = await makeFiles({ seed: SEED, streams: 0 }, 9000);
+    const openFiles = new OpenFiles(files, 1);
+    const index = await SegmentIndex.open(openFiles, FOLDER, SEGMENT, new BlockCache(1));
+    assert.ok(typeof index !== 'string');
+    for (const name of [streamIndexFileName, eventIndexFileName]) {
+      const path = `${FOLDER}/${name(SEGMENT)}`;
+      if (harm === 'remove') await files.remove(path);
+      else await (await files.open(path, 'open')).truncate(65_536);
+    }
+    await openFiles.close();
+    assert.ok(await isTold(() => compare(index, made)));
+    assert.ok(
+      await isTold(async () => {
+        await index.eventFilter.load();
+      }),
+    );
+  }
+});

@@ -15,7 +15,7 @@
 import { assert } from '../../../common/assert.ts';
 import type { BlockCache } from './block-cache.ts';
 import { readUint32, readUint48 } from './bytes.ts';
-import { IndexDamageError, ShortReadError } from './errors.ts';
+import { IndexDamageError } from './errors.ts';
 import { HashedIndex } from './hashed-index.ts';
 import {
   EVENT_VALUE_BYTES,
@@ -131,8 +131,7 @@ export class SegmentIndex {
       const directory = await readPartitions(partitions);
       return new SegmentIndex(files, cache, streams, partitions.pages, directory, events);
     } catch (error) {
-      if (error instanceof IndexDamageError || error instanceof ShortReadError)
-        return error.message;
+      if (error instanceof IndexDamageError) return error.message;
       throw error;
     }
   }
