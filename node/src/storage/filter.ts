@@ -49,6 +49,13 @@ export const filterBytes = (shape: FilterShape): number => shape.blocks * shape.
 export const filterBlock = (shape: FilterShape, hash: number): number =>
   Math.floor((hashHigh(hash) / 2 ** 32) * shape.blocks);
 
+/** A place among `bits`, uniform where `value` is uniform over 32 bits; a multiplication is faster than a remainder. */
+const scaled = (value: number, bits: number): number => ((value * bits) / 2 ** 32) | 0;
+
+const firstIndex = (low: number, bits: number): number => scaled(low, bits);
+const firstStep = (low: number, high: number, bits: number): number =>
+  scaled(Math.imul(low ^ high, 0x9e3779b1) >>> 0, bits);
+
 /**
  * Enhanced double hashing (Dillinger and Manolios 2004) of two values drawn from the key's hash, within one block that
  * begins at bit `firstBit`. The same array is returned each time; the filter reads it at once.
@@ -69,17 +76,31 @@ class BlockHashing extends Hashing {
     const low = hashLow(hash);
     const bits = this.#blockBits;
     const indexes = this.#indexes;
-    let index = low % bits;
-    let step = (Math.imul(low ^ hashHigh(hash), 0x9e3779b1) >>> 8) % bits;
+    let index = firstIndex(low, bits);
+    let step = firstStep(low, hashHigh(hash), bits);
     for (let i = 0; i < indexes.length; i += 1) {
       indexes[i] = this.firstBit + index;
-      // Both stay below `bits`; a division each would double the time.
       index += step;
       if (index >= bits) index -= bits;
       step += i + 1;
       if (step >= bits) step -= bits;
     }
     return indexes;
+  }
+
+  /**
+   * Whether the first two of a key's bits are set in the block at `bytes[at]`. Three of four absent keys are known by
+   * them, in a quarter of the time that the filter takes for all.
+   */
+  hasFirstBits(bytes: Uint8Array, at: number, hash: number): boolean {
+    const low = hashLow(hash);
+    const bits = this.#blockBits;
+    let index = firstIndex(low, bits);
+    if (((bytes[at + (index >> 3)] as number) & (1 << (index & 7))) === 0) return false;
+    if (this.#indexes.length === 1) return true;
+    index += firstStep(low, hashHigh(hash), bits);
+    if (index >= bits) index -= bits;
+    return ((bytes[at + (index >> 3)] as number) & (1 << (index & 7))) !== 0;
   }
 }
 
@@ -108,7 +129,9 @@ export class KeyFilter {
 
   /** False: the key is not among those added. */
   has(hash: number): boolean {
-    this.#hashing.firstBit = 8 * this.shape.blockBytes * filterBlock(this.shape, hash);
+    const at = this.shape.blockBytes * filterBlock(this.shape, hash);
+    if (!this.#hashing.hasFirstBits(this.bytes, at, hash)) return false;
+    this.#hashing.firstBit = 8 * at;
     return this.#filter.has(hash as unknown as HashableInput);
   }
 }
@@ -126,6 +149,7 @@ export class FilterProbe {
 
   /** Whether the key may be among those of the block at `bytes[at]`, which must be `filterBlock`'s. */
   has(bytes: Uint8Array, at: number, hash: number): boolean {
+    if (!this.#hashing.hasFirstBits(bytes, at, hash)) return false;
     this.#hashing.firstBit = 8 * at;
     this.#filter._filter.array = bytes;
     return this.#filter.has(hash as unknown as HashableInput);
