@@ -42,7 +42,9 @@ import { parseSegmentFileName, segmentFileName } from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import type { SealedSegments } from './sealed-segments.ts';
 import { decodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import { isDiskFull } from './system-error.ts';
 import { YoungSegment } from './young-segment.ts';
+import { readYoungSnapshot } from './young-snapshot.ts';
 
 /** Frames that gather in memory during replay before it waits for the segments. */
 const REPLAY_BYTES = 8 * 1024 * 1024;
@@ -107,13 +109,13 @@ async function findSealed(
   try {
     await context.sealed.admit(number, size);
   } catch (error) {
-    if (!(error instanceof DamageError)) throw error;
+    if (!(error instanceof DamageError) && !isDiskFull(error)) throw error;
     await loadYoung(context, number, size, null, found, null);
     const segment = found.young.at(-1);
-    if (segment !== undefined) {
-      segment.end = size;
-      segment.damaged = true;
-    }
+    if (segment !== undefined) segment.end = size;
+    // Index files are derived: on a full disk the young index serves until there is space.
+    if (!(error instanceof DamageError)) return;
+    if (segment !== undefined) segment.damaged = true;
     if (found.damage.every((range) => range.segment !== number)) {
       const { offset, reason } = error;
       found.damage.push({ segment: number, from: offset, to: offset + 1, reason });
@@ -138,6 +140,14 @@ async function loadYoung(
     found.damage.push({ segment: number, from: 0, to: segmentHeaderBytes(slots), reason: read });
   }
   const header = typeof read === 'string' ? fallback : read;
+  if (checkpoint !== null && typeof read !== 'string' && size >= end) {
+    const snapshot = await readYoungSnapshot(files, folder, checkpoint.end, slots);
+    if (snapshot !== null) {
+      found.young.push(new YoungSegment(files, folder, read, end, snapshot.index));
+      snapshot.nextSequences.forEach((next, i) => (found.nextSequences[i] = next));
+      return;
+    }
+  }
   const segment = new YoungSegment(files, folder, header ?? unknownHeader(context, number), end);
   found.young.push(segment);
   if (header !== null) header.nextSequences.forEach((next, i) => (found.nextSequences[i] = next));

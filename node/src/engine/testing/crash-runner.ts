@@ -8,17 +8,15 @@
  * - Every kind of read agrees.
  * - A retry by EVENT_ID of an append whose fate is unknown settles it.
  */
-import assert from 'node:assert/strict';
-
 import { type Random, seededRandom } from '../../../../common/random.ts';
 import type { Unsynced } from '../../storage/testing/simulated-file.ts';
 import { SimulatedFileSystem } from '../../storage/testing/simulated-file-system.ts';
-import { openStore, type Store, type StoreOptions } from '../index.ts';
+import { openStore, type StoreOptions } from '../index.ts';
 import type { AppendRequest } from '../types.ts';
 import { copyOf, RandomCommands } from './commands.ts';
 import { type ModelTransaction, StoreModel } from './model.ts';
 import { ModelledStore } from './modelled-store.ts';
-import { partitionPage } from './observed.ts';
+import { settleFates } from './settle-fates.ts';
 import { SteppingClock } from './stepping-clock.ts';
 import { withoutTimers } from './without-timers.ts';
 
@@ -134,7 +132,7 @@ class CrashRunner {
         this.#fatal = error;
       },
     });
-    await this.#settleFates(store);
+    await settleFates(store, this.#model);
     this.#modelled = new ModelledStore(store, this.#model, () => this.#clock.now());
     await this.#modelled.compareWhole();
     await this.#retryUnknown();
@@ -143,35 +141,6 @@ class CrashRunner {
     await this.#modelled.compareWhole();
     this.#unknown = [];
     if (life.closes) await store.close();
-  }
-
-  /** Finds out how much of each bucket's log is there: all that is certain, and of the rest a part from the front. */
-  async #settleFates(store: Store): Promise<void> {
-    const { bucketCount } = this.#options;
-    for (let bucket = 0; bucket < bucketCount; bucket += 1) {
-      const log = this.#model.log(bucket);
-      let kept = log.length;
-      for (const [i, { partition, firstSequence, events }] of log.entries()) {
-        const next = (store.partitionSequence(partition) ?? -1) + 1;
-        if (next >= firstSequence + events.length) continue;
-        assert(next <= firstSequence, 'a transaction is there whole or not at all');
-        kept = i;
-        break;
-      }
-      const lost = log.slice(kept).find(({ certain }) => certain);
-      if (lost !== undefined) {
-        const seen = await partitionPage(store, {
-          partition: lost.partition,
-          from: 0,
-          to: Infinity,
-        });
-        assert.fail(
-          `an append that was answered is lost: partition ${lost.partition}, ` +
-            `sequence ${lost.firstSequence}, ${seen.events.length} events are there`,
-        );
-      }
-      this.#model.keep(bucket, kept);
-    }
   }
 
   async #retryUnknown(): Promise<void> {

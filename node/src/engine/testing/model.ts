@@ -121,6 +121,15 @@ export class StoreModel {
     );
   }
 
+  /** A model of its own with the same past. */
+  copy(): StoreModel {
+    const twin = new StoreModel(this.options);
+    for (const [bucket, { log }] of this.#buckets.entries()) {
+      for (const transaction of log) twin.#insert(bucket, transaction);
+    }
+    return twin;
+  }
+
   /** Decides an append and, where it is one, does it. */
   append(request: AppendRequest): Verdict {
     const refused = (code: string, message: string): Verdict => ({
@@ -184,6 +193,22 @@ export class StoreModel {
       if (seen[field as keyof ObservedEvent] !== value) assert.deepEqual(seen, expected);
     }
     transaction.certain = true;
+  }
+
+  #insert(bucket: number, original: ModelTransaction): void {
+    const transaction: ModelTransaction = { ...original, events: [] };
+    const { log, streams } = this.#bucket(bucket);
+    const inPartition = this.#partitions.get(transaction.partition) ?? [];
+    this.#partitions.set(transaction.partition, inPartition);
+    for (const event of original.events) {
+      const copied = { ...event, transaction };
+      const stream = streams.get(event.streamId) ?? [];
+      streams.set(event.streamId, stream);
+      stream.push(copied);
+      inPartition.push(copied);
+      transaction.events.push(copied);
+    }
+    log.push(transaction);
   }
 
   #bucket(bucket: number): ModelBucket {
