@@ -195,7 +195,7 @@ export async function startNode(
   for (const [key, value] of Object.entries(settings)) flags.push('--set', `${key}=${value}`);
   const profile =
     profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profileFolder)}`];
-  const command = [process.execPath, ...profile, mainFile, ...flags];
+  const command = [process.execPath, '--max-semi-space-size=32', ...profile, mainFile, ...flags];
   // Only a process that ends by itself writes its profile.
   const ending = profileFolder === null ? 'SIGKILL' : 'SIGTERM';
   const server = new ServerProcess('sierradb', directory, port, command, ending);

@@ -125,7 +125,7 @@ function main() {
 function start(given) {
   const entry = path.join(root, 'node', 'src', 'main.ts');
   if (process.version !== `v${require(path.join(modules, 'node', 'package.json')).version}`) {
-    run([entry, ...given], process.cwd());
+    run(['--max-semi-space-size=32', entry, ...given], process.cwd());
     return;
   }
   process.argv.splice(1, Infinity, entry, ...given);
