@@ -52,6 +52,7 @@ import { type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
 import type { DamagedRange } from './damage-scan.ts';
 import { type Chunk, Tail } from './tail.ts';
 import { YoungSegment } from './young-segment.ts';
+import { writeYoungSnapshot } from './young-snapshot.ts';
 
 /** Committed bytes that gather in memory before they are written to a segment. */
 const WRITE_BYTES = 256 * 1024;
@@ -307,6 +308,17 @@ export class BucketLog implements JournalParty {
       votedForSelf: this.votedForSelf,
       end: this.#synced,
     };
+  }
+
+  /** Leaves the young index of the last segment for the next start, unless it knows less, or other things, than the files. */
+  async leaveSnapshot(): Promise<void> {
+    const last = this.young.at(-1);
+    const end = this.#synced;
+    const complete = end.index > 0 && end.index === this.#committed.index;
+    if (last?.number !== end.segment || !complete || this.quarantined) return;
+    const { files, folder } = this.#context;
+    const snapshot = { end, nextSequences: this.#appliedNext, index: last.index };
+    await writeYoungSnapshot(files, folder, snapshot);
   }
 
   /**

@@ -5,11 +5,24 @@
  *
  * A fingerprint is not an identity: callers compare what they find with the key itself.
  */
+import { listWords, type WordReader } from './words.ts';
+
 const SHARD_BITS = 4;
 const SHARD_SLOTS = 16;
 
 export class FingerprintTable {
-  readonly #shards: Shard[] = Array.from({ length: 1 << SHARD_BITS }, () => new Shard());
+  #shards: Shard[] = Array.from({ length: 1 << SHARD_BITS }, () => new Shard());
+
+  /** Its words, not copied; {@link decode} makes the same table of them. */
+  encode(): Uint32Array[] {
+    return this.#shards.flatMap((shard) => shard.encode());
+  }
+
+  static decode(words: WordReader): FingerprintTable {
+    const table = new FingerprintTable();
+    table.#shards = table.#shards.map(() => Shard.decode(words));
+    return table;
+  }
 
   add(fingerprint: number, value: number): void {
     this.#shard(fingerprint).add(fingerprint >>> 0, value);
@@ -47,6 +60,18 @@ class Shard {
 
   get bytes(): number {
     return this.#slots.byteLength;
+  }
+
+  encode(): Uint32Array[] {
+    return [Uint32Array.of(this.#count), ...listWords(this.#slots)];
+  }
+
+  static decode(words: WordReader): Shard {
+    const shard = new Shard();
+    shard.#count = words.next();
+    shard.#slots = words.nextList();
+    shard.#mask = shard.#slots.length / 2 - 1;
+    return shard;
   }
 
   add(fingerprint: number, value: number): void {

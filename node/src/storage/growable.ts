@@ -24,7 +24,7 @@ export class GrowableUint32 {
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.#values.length) return;
-    const larger = new Uint32Array(Math.max(needed, 2 * this.#values.length));
+    const larger = new Uint32Array(Math.max(needed, 2 * this.#values.length, 4));
     larger.set(this.#values.subarray(0, this.length));
     this.#values = larger;
   }
@@ -39,6 +39,19 @@ export class GrowableUint32 {
 
   slice(from: number, to: number): Uint32Array<ArrayBuffer> {
     return this.#values.slice(from, to);
+  }
+
+  /** The values so far, without a copy. */
+  get values(): Uint32Array {
+    return this.#values.subarray(0, this.length);
+  }
+
+  /** A list that goes on behind `values`, which it keeps. */
+  static from(values: Uint32Array<ArrayBuffer>): GrowableUint32 {
+    const list = new GrowableUint32(0);
+    list.#values = values;
+    list.length = values.length;
+    return list;
   }
 
   get capacityBytes(): number {

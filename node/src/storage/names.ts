@@ -35,6 +35,9 @@ export const filterSummaryFileName = (
   kind: 'streams' | 'events',
 ): string => numbered(first, `${String(count)}.${kind}`);
 
+/** Derived: the young index of the bucket's last segment, as a clean close left it. */
+export const youngSnapshotFileName = 'young.index';
+
 /** The segments that a derived file was built from, first and last, or null for any other name. */
 export function parseDerivedFileName(name: string): { first: number; last: number } | null {
   const found = /^(\d{10})\.(?:(\d+)\.)?(?:streams|partitions|events)$/.exec(name);

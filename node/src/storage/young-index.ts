@@ -23,6 +23,7 @@ import {
 import { FingerprintTable } from './fingerprint-table.ts';
 import { GrowableUint32 } from './growable.ts';
 import { hashBytes, hashHigh, hashLow, hashUuid } from './hash.ts';
+import { largeWords, listWords, type WordReader } from './words.ts';
 
 /** Consecutive positions: version or sequence `first + i` stands in the frame at position `i`. */
 export interface PositionRun {
@@ -46,12 +47,12 @@ interface PartitionRun {
 }
 
 export class YoungIndex {
-  readonly #events = new FingerprintTable();
-  readonly #streams = new FingerprintTable();
+  #events = new FingerprintTable();
+  #streams = new FingerprintTable();
   /** Per run, four words: high hash bits, first version (low, high), event count; and the latest block or position. */
-  readonly #runs = new GrowableUint32(5 * 64);
+  #runs = new GrowableUint32(5 * 64);
   /** Blocks of positions: block before + 1, ordinal of its first position, capacity, positions. */
-  readonly #blocks = new GrowableUint32(1024);
+  #blocks = new GrowableUint32(1024);
   readonly #partitions = new Map<number, PartitionRun[]>();
   eventCount = 0;
   streamRunCount = 0;
@@ -148,6 +149,46 @@ export class YoungIndex {
       }
     }
     return new Uint32Array(0);
+  }
+
+  /** Its words, not copied; {@link decode} makes the same index of them. */
+  encode(): Uint32Array[] {
+    const partitions = [...this.#partitions].flatMap(([partition, runs]) => [
+      Uint32Array.of(partition, runs.length),
+      ...runs.flatMap(({ first, positions }) => [
+        Uint32Array.from(largeWords(first)),
+        ...listWords(positions.values),
+      ]),
+    ]);
+    return [
+      Uint32Array.of(this.eventCount, this.streamRunCount),
+      ...this.#events.encode(),
+      ...this.#streams.encode(),
+      ...listWords(this.#runs.values),
+      ...listWords(this.#blocks.values),
+      Uint32Array.of(this.#partitions.size),
+      ...partitions,
+    ];
+  }
+
+  static decode(words: WordReader): YoungIndex {
+    const index = new YoungIndex();
+    index.eventCount = words.next();
+    index.streamRunCount = words.next();
+    index.#events = FingerprintTable.decode(words);
+    index.#streams = FingerprintTable.decode(words);
+    index.#runs = GrowableUint32.from(words.nextList());
+    index.#blocks = GrowableUint32.from(words.nextList());
+    const partitions = words.next();
+    for (let i = 0; i < partitions; i += 1) {
+      const partition = words.next();
+      const runs = Array.from({ length: words.next() }, () => ({
+        first: words.nextLarge(),
+        positions: GrowableUint32.from(words.nextList()),
+      }));
+      index.#partitions.set(partition, runs);
+    }
+    return index;
   }
 
   /** Bytes of memory that this index occupies, roughly. */

@@ -13,7 +13,7 @@ import { YoungIndex } from './young-index.ts';
 export class YoungSegment {
   readonly number: number;
   readonly header: SegmentHeader;
-  readonly index: YoungIndex = new YoungIndex();
+  readonly index: YoungIndex;
   readonly cached: CachedFile;
   /** Where it ends, once the log has gone on in the next segment. */
   end: number | null = null;
@@ -30,12 +30,19 @@ export class YoungSegment {
   #synced = 0;
   #nameSynced: boolean;
 
-  /** `written` is 0 for a new segment, else what is known to be in the existing file, header included. */
-  constructor(files: FileSystem, folder: string, header: SegmentHeader, written: number) {
+  /** `written` is 0 for a new segment, else what is known to be in the existing file, header included; `index` knows its frames. */
+  constructor(
+    files: FileSystem,
+    folder: string,
+    header: SegmentHeader,
+    written: number,
+    index: YoungIndex = new YoungIndex(),
+  ) {
     this.#files = files;
     this.#folder = folder;
     this.number = header.segment;
     this.header = header;
+    this.index = index;
     this.#synced = written;
     this.#nameSynced = written > 0;
     this.cached = new CachedFile(

@@ -47,17 +47,21 @@ export interface FillOptions {
   readonly settings?: Partial<StorageSettings>;
   readonly seed?: number;
   readonly observer?: StorageObserver;
+  /** Who filled the directory before: streams and events go on where it left them. */
+  readonly after?: FilledDirectory;
 }
 
 export class FilledDirectory {
   readonly events: FilledEvent[] = [];
   readonly storage: Storage;
   readonly #random: ReturnType<typeof seededRandom>;
-  readonly #versions = new Map<string, number>();
+  readonly #versions: Map<string, number>;
 
-  private constructor(storage: Storage, seed: number) {
+  private constructor(storage: Storage, seed: number, after: FilledDirectory | undefined) {
     this.storage = storage;
     this.#random = seededRandom(seed + 1);
+    this.#versions = new Map(after === undefined ? [] : after.#versions);
+    this.events.push(...(after?.events ?? []));
     for (const log of storage.logs) {
       log.onDurable = (index): void => {
         log.commit(index);
@@ -82,7 +86,7 @@ export class FilledDirectory {
         throw error;
       },
     });
-    return new FilledDirectory(storage, seed);
+    return new FilledDirectory(storage, seed, options.after);
   }
 
   /** Appends `count` events to some twenty streams of a bucket's partitions, in rounds of a few, and waits for them. */
