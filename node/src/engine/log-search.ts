@@ -65,15 +65,13 @@ export class LogSearch {
   /** True only if no stream with this hash is in the log; false if one may be, or if the answer needs the disk. */
   lacksStream(hash: number): boolean {
     for (const { index } of this.#log.young) if (!index.lacksStream(hash)) return false;
-    const candidates = this.#log.sealed.streamCandidates(hash);
-    return Array.isArray(candidates) && candidates.length === 0;
+    return this.#log.sealed.lacksStream(hash);
   }
 
   /** True only if no event with this id hash is in the log; false if one may be, or if the answer needs the disk. */
   lacksEvent(hash: number): boolean {
     for (const { index } of this.#log.young) if (!index.lacksEvent(hash)) return false;
-    const candidates = this.#log.sealed.eventCandidates(hash);
-    return Array.isArray(candidates) && candidates.length === 0;
+    return this.#log.sealed.lacksEvent(hash);
   }
 
   /** Version and key of a stream's latest event, or null where the log has none. */
@@ -81,10 +79,12 @@ export class LogSearch {
     const hash = hashStream(streamId);
     const young = await this.#youngHead(streamId, hash);
     if (young !== null) return young;
-    const candidates = await this.#log.sealed.streamCandidates(hash);
-    for (const segment of [...candidates].reverse()) {
+    const { sealed } = this.#log;
+    let segment = await sealed.newestStreamCandidate(hash, null);
+    while (segment !== null) {
       const head = await this.#latestOf(streamId, await this.#sealedRuns(segment, hash));
       if (head !== null) return head;
+      segment = await sealed.newestStreamCandidate(hash, segment);
     }
     // A segment may have been sealed while we looked.
     return this.#youngHead(streamId, hash);

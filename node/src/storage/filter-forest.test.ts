@@ -81,10 +81,21 @@ class Bucket {
         'ascending',
       );
       for (const segment of segments) assert.ok(found.includes(segment));
+      assert.equal(forest.lacks(hash), false);
+      const newestFirst = [];
+      let newest = await forest.newest(hash);
+      while (newest !== null) {
+        newestFirst.push(newest);
+        newest = await forest.newest(hash, newest);
+      }
+      assert.deepEqual(newestFirst, found.toReversed());
     }
     let extra = 0;
     for (let i = 0; i < 2000; i += 1) {
-      extra += (await forest.candidates(streamHash(`absent ${String(i)}`))).length;
+      const hash = streamHash(`absent ${String(i)}`);
+      const found = await forest.candidates(hash);
+      extra += found.length;
+      if (found.length > 0) assert.equal(forest.lacks(hash), false);
     }
     return extra / 2000;
   }
@@ -102,8 +113,11 @@ for (const kind of ['streams', 'events'] as const) {
     }
     await forest.settled();
     assert.ok((await bucket.check(forest, kind)) < 0.1);
-    assert.equal((await bucket.summaries()).length, 8 + 1, 'eight of 8 segments and one of 64');
-    assert.ok(!(forest.candidates(streamHash('x')) instanceof Promise), 'all in memory');
+    assert.equal((await bucket.summaries()).length, 17 + 4 + 1, 'of 4, 16 and 64 segments');
+    const hash = streamHash('neither a stream nor an event');
+    assert.deepEqual(forest.candidates(hash), [], 'all in memory');
+    assert.equal(forest.lacks(hash), true);
+    assert.equal(forest.newest(hash), null);
   });
 }
 
@@ -191,8 +205,8 @@ test('a damaged filter says "maybe", whether it is probed or loaded', async () =
 
 test('gaps between segments leave their group without a summary', async () => {
   const bucket = new Bucket();
-  await bucket.grow(0, 4);
-  await bucket.grow(6, 2);
+  await bucket.grow(0, 2);
+  await bucket.grow(3, 1);
   const forest = bucket.forest('streams');
   for (const index of bucket.indexes) forest.add(index);
   await forest.settled();

@@ -1,6 +1,6 @@
 /**
  * Which sealed segments of a bucket may hold a key: the filters of single segments, and above them summaries over groups
- * of 8 and of 64 segments, so that a key never seen before costs a handful of probes however old the bucket is.
+ * of 4, 16 and 64 segments, so that a key never seen before costs a handful of probes however old the bucket is.
  *
  * ```ts
  * const found = forest.candidates(hash);
@@ -31,10 +31,13 @@ import type { OpenFiles } from './open-files.ts';
 import type { SegmentIndex } from './segment-index.ts';
 import type { StoredFilter } from './stored-filter.ts';
 
-/** Segments per summary, each a multiple of the one before. */
-const TIERS = [8, 64] as const;
-/** Larger summaries are not built: the builder holds one in memory as a whole. */
-const SUMMARY_BYTES_MAX = 32 << 20;
+/**
+ * Segments per summary, each a multiple of the one before. Four at a time: a hundred segments have six roots on average,
+ * with eight at a time they have nine, and each summary costs 1.8 bytes per key on disk.
+ */
+const TIERS = [4, 16, 64] as const;
+/** Larger summaries are not built: they would drive too many others out of memory, and the builder holds one whole. */
+const SUMMARY_BYTES_MAX = 16 << 20;
 
 export interface FilterForestOptions {
   readonly folder: string;
@@ -158,6 +161,20 @@ export class FilterForest {
   candidates(hash: number): number[] | Promise<number[]> {
     const found: number[] = [];
     return collect(this.#roots, hash, found) ? found : collectFromDisk(this.#roots, hash);
+  }
+
+  /** True only if no segment holds a key with this hash; false also where only the disk knows. */
+  lacks(hash: number): boolean {
+    return lack(this.#roots, hash);
+  }
+
+  /**
+   * Number of the newest segment before segment `below` that may hold a key with this hash, or null; at once where
+   * memory knows. Asks no filter of older segments.
+   */
+  newest(hash: number, below: number = Infinity): number | null | Promise<number | null> {
+    const found = newestOf(this.#roots, hash, below);
+    return found === undefined ? newestFromDisk(this.#roots, hash, below) : found;
   }
 
   /** Resolves when no filter is being loaded and no summary being built. */
@@ -302,4 +319,46 @@ async function collectFromDisk(nodes: readonly FilterNode[], hash: number): Prom
     else found.push(...(await collectFromDisk(node.children, hash)));
   }
   return found;
+}
+
+function lack(nodes: readonly FilterNode[], hash: number): boolean {
+  for (let i = nodes.length - 1; i >= 0; i -= 1) {
+    const node = nodes[i] as FilterNode;
+    if (node.peek(hash) === false) continue;
+    if (node.children.length === 0 || !lack(node.children, hash)) return false;
+  }
+  return true;
+}
+
+/** Undefined if the disk has to be asked. */
+function newestOf(
+  nodes: readonly FilterNode[],
+  hash: number,
+  below: number,
+): number | null | undefined {
+  for (let i = nodes.length - 1; i >= 0; i -= 1) {
+    const node = nodes[i] as FilterNode;
+    if (node.first >= below) continue;
+    const answer = node.peek(hash);
+    if (answer === undefined) return undefined;
+    if (!answer) continue;
+    if (node.children.length === 0) return node.first;
+    const found = newestOf(node.children, hash, below);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+async function newestFromDisk(
+  nodes: readonly FilterNode[],
+  hash: number,
+  below: number,
+): Promise<number | null> {
+  for (const node of [...nodes].reverse()) {
+    if (node.first >= below || !(await node.probe(hash))) continue;
+    if (node.children.length === 0) return node.first;
+    const found = await newestFromDisk(node.children, hash, below);
+    if (found !== null) return found;
+  }
+  return null;
 }

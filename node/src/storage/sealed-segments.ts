@@ -64,6 +64,25 @@ export class SealedSegments {
     return this.#candidates(this.#context.eventFilters, hash);
   }
 
+  /** True only if no sealed segment holds a stream with this hash; false also where only the disk knows. */
+  lacksStream(hash: number): boolean {
+    return this.#context.streamFilters.lacks(hash);
+  }
+
+  /** True only if no sealed segment holds an event with this id hash; false also where only the disk knows. */
+  lacksEvent(hash: number): boolean {
+    return this.#context.eventFilters.lacks(hash);
+  }
+
+  /** The newest segment before `before` (null: of all) that may hold a stream with this hash, or null. */
+  async newestStreamCandidate(
+    hash: number,
+    before: SealedSegment | null,
+  ): Promise<SealedSegment | null> {
+    const number = await this.#context.streamFilters.newest(hash, before?.number);
+    return number === null ? null : (this.find(number) ?? null);
+  }
+
   /** Asks a segment's index; where that turns out to be damaged, builds it again and asks once more. */
   ask<T>(
     segment: SealedSegment,
