@@ -49,10 +49,19 @@ export interface ScannedFile {
   readonly lap: number | null;
 }
 
+export interface ScannedLap {
+  readonly slot: number;
+  readonly lap: number;
+  /** Offset of its last valid round. */
+  readonly lastRoundAt: number;
+  /** Offset behind it. */
+  readonly end: number;
+}
+
 export interface JournalScan {
   readonly files: readonly ScannedFile[];
-  /** Laps in ascending order with the offset behind the last valid round of each. */
-  readonly laps: readonly { readonly slot: number; readonly lap: number; readonly end: number }[];
+  /** Laps in ascending order. */
+  readonly laps: readonly ScannedLap[];
   readonly lastRound: number;
   readonly lastCrc: number;
   readonly lastLap: number;
@@ -83,12 +92,9 @@ export async function scanJournal(files: FileSystem, folder: string): Promise<Jo
 }
 
 /** The unbroken run of rounds at the start of one file. */
-interface LapRun {
-  readonly slot: number;
-  readonly lap: number;
+interface LapRun extends ScannedLap {
   readonly first: RoundHeader;
   readonly last: RoundHeader;
-  readonly end: number;
   readonly checkpoint: Checkpoint | null;
 }
 
@@ -113,7 +119,8 @@ function lapRun(file: LoadedFile): LapRun | null {
     round = decodeRound(file.content, at);
     if (round !== null && !follows(round, last, last.lap)) round = null;
   }
-  return { slot: file.slot, lap: first.lap, first, last, end: at, checkpoint };
+  const lastRoundAt = at - paddedLength(last.length);
+  return { slot: file.slot, lap: first.lap, first, last, lastRoundAt, end: at, checkpoint };
 }
 
 const follows = (round: RoundHeader, before: RoundHeader, lap: number): boolean =>

@@ -38,7 +38,7 @@ import {
 } from './frame-format.ts';
 import { type BucketCheckpoint, entryType, decodeVote } from './journal-format.ts';
 import { type JournalScan, replayJournal } from './journal-scan.ts';
-import { parseSegmentFileName, segmentFileName } from './names.ts';
+import { journalFileName, parseSegmentFileName, segmentFileName } from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import type { SealedSegments } from './sealed-segments.ts';
 import { decodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
@@ -190,6 +190,27 @@ async function readHeader(files: FileSystem, path: string): Promise<SegmentHeade
     const bytes = Buffer.alloc(HEADER_BYTES_MAX);
     const read = await file.read(bytes, 0);
     return decodeSegmentHeader(bytes.subarray(0, read));
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Makes what the scan has read durable. After a crash of the process the last round may be in the page cache alone; all
+ * before it are durable, because it was written only after that.
+ */
+export async function secureLastRound(
+  files: FileSystem,
+  folder: string,
+  scan: JournalScan,
+): Promise<void> {
+  const lap = scan.laps.at(-1);
+  if (lap === undefined) return;
+  const file = await files.open(`${folder}/${journalFileName(lap.slot)}`, 'open');
+  try {
+    const round = Buffer.alloc(lap.end - lap.lastRoundAt);
+    await file.read(round, lap.lastRoundAt);
+    await file.writeDurably(round, lap.lastRoundAt);
   } finally {
     await file.close();
   }

@@ -36,7 +36,13 @@ import { type JournalScan, scanJournal } from './journal-scan.ts';
 import { bucketFolder, bucketsFolder, journalFolder, segmentsFolder } from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import { OpenFiles } from './open-files.ts';
-import { findSegments, type RecoveryContext, removeStrays, replayInto } from './recovery.ts';
+import {
+  findSegments,
+  type RecoveryContext,
+  removeStrays,
+  replayInto,
+  secureLastRound,
+} from './recovery.ts';
 import { SealedSegments } from './sealed-segments.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import { SpaceGuard } from './space-guard.ts';
@@ -467,6 +473,8 @@ class Opening {
   /** Frames behind the checkpoint go into segments again and are synced before anything else happens. */
   async #replay(folder: string, scan: JournalScan, logs: readonly BucketLog[]): Promise<void> {
     const { files, observer } = this.#environment;
+    // Segments get nothing that a power cut could still take from the journal.
+    await secureLastRound(files, folder, scan);
     const frames = await replayInto(files, folder, scan, logs);
     if (frames > 0) observer.recovery('replayed', { frames });
     await Promise.all(logs.map((log) => log.settle()));
