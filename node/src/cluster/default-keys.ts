@@ -1,4 +1,7 @@
 import { defaultPartitionKey, UUID_BYTES } from '../../../common/ids.ts';
+import { ByteKeyTable } from '../engine/byte-key-table.ts';
+import { STREAM_ID_BYTES_MAX } from '../storage/frame-format.ts';
+import { hashBytes } from '../storage/hash.ts';
 
 /**
  * Remembers the default partition keys of streams used lately, because deriving one costs 2 µs, as much as the rest of
@@ -21,15 +24,17 @@ export class DefaultKeys {
 
   /** The default key of `streamId`: 16 bytes that the caller must not change, nor keep for longer than a request. */
   of(streamId: Buffer): Buffer {
-    const name = streamId.toString('latin1');
-    const young = this.#young.get(name);
+    // No stream: refused further on. It must not take room here.
+    if (streamId.length > STREAM_ID_BYTES_MAX) return defaultPartitionKey(streamId);
+    const hash = hashBytes(streamId, 0, streamId.length);
+    const young = this.#young.get(hash, streamId);
     if (young !== undefined) return young;
-    const key = this.#old.get(name) ?? defaultPartitionKey(streamId);
+    const key = this.#old.get(hash, streamId) ?? defaultPartitionKey(streamId);
     if (this.#young.size >= this.#generationMax) {
       this.#old = this.#young;
       this.#young = new Generation(this.#generationMax);
     }
-    this.#young.add(name, key);
+    this.#young.add(hash, streamId, key);
     return key;
   }
 
@@ -40,25 +45,24 @@ export class DefaultKeys {
 }
 
 class Generation {
-  readonly #slots = new Map<string, number>();
-  readonly #slab: Buffer;
+  readonly #streams = new ByteKeyTable();
+  readonly #keys: Buffer;
 
   constructor(max: number) {
-    this.#slab = Buffer.allocUnsafeSlow(max * UUID_BYTES);
+    this.#keys = Buffer.allocUnsafeSlow(max * UUID_BYTES);
   }
 
   get size(): number {
-    return this.#slots.size;
+    return this.#streams.size;
   }
 
-  get(name: string): Buffer | undefined {
-    const slot = this.#slots.get(name);
-    return slot === undefined ? undefined : this.#slab.subarray(slot, slot + UUID_BYTES);
+  get(hash: number, streamId: Buffer): Buffer | undefined {
+    const number = this.#streams.find(hash, streamId);
+    if (number < 0) return undefined;
+    return this.#keys.subarray(number * UUID_BYTES, (number + 1) * UUID_BYTES);
   }
 
-  add(name: string, key: Buffer): void {
-    const slot = this.#slots.size * UUID_BYTES;
-    key.copy(this.#slab, slot);
-    this.#slots.set(name, slot);
+  add(hash: number, streamId: Buffer, key: Buffer): void {
+    key.copy(this.#keys, this.#streams.add(hash, streamId) * UUID_BYTES);
   }
 }

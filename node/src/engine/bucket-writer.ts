@@ -158,9 +158,7 @@ export class BucketWriter {
 
   /** A head for reading: from memory, or loaded. Null where the stream has no events at all. */
   head(streamId: Uint8Array): Head | Promise<Head> {
-    const key = keyText(streamId);
-    const head = this.#headInMemory(key, streamId);
-    return head ?? this.#loadHead(key, streamId);
+    return this.#headInMemory(streamId) ?? this.#loadHead(streamId);
   }
 
   /** Fails everything that waits: nothing will be committed any more. */
@@ -206,7 +204,7 @@ export class BucketWriter {
       const event = events[i] as EventDraft;
       const head = pending.heads[i] ?? this.#pin(pending, i, event.streamId);
       if (head === undefined) {
-        (waits ??= []).push(this.#loadHead(keyText(event.streamId), event.streamId));
+        (waits ??= []).push(this.#loadHead(event.streamId));
       }
       if (event.eventId === null || this.#isHeldKnown(pending, i, head)) continue;
       const wait = this.#findHeld(pending, i, event.streamId, event.eventId, head);
@@ -216,31 +214,34 @@ export class BucketWriter {
   }
 
   #pin(pending: Pending, i: number, streamId: Uint8Array): Head | undefined {
-    const head = this.#headInMemory(keyText(streamId), streamId);
+    const head = this.#headInMemory(streamId);
     if (head === undefined) return undefined;
     head.pins += 1;
     pending.heads[i] = head;
     return head;
   }
 
-  #headInMemory(key: string, streamId: Uint8Array): Head | undefined {
+  #headInMemory(streamId: Uint8Array): Head | undefined {
     const { heads, search } = this.#context;
-    const head = heads.get(key);
+    const hash = hashStream(streamId);
+    const head = heads.get(hash, streamId);
     if (head !== undefined) return head;
-    return search.lacksStream(hashStream(streamId)) ? heads.add(key, -1, null) : undefined;
+    return search.lacksStream(hash) ? heads.add(hash, streamId, -1, null) : undefined;
   }
 
-  async #loadHead(key: string, streamId: Uint8Array): Promise<Head> {
+  async #loadHead(streamId: Uint8Array): Promise<Head> {
     const { heads, search } = this.#context;
     const copy = Buffer.from(streamId);
+    const hash = hashStream(copy);
+    const key = keyText(copy);
     let loading = this.#loading.get(key);
     if (loading === undefined) {
       loading = search
         .findHead(copy)
         .then((stored) => {
-          if (heads.get(key) !== undefined) return;
+          if (heads.get(hash, copy) !== undefined) return;
           const partitionKey = stored === null ? null : keyText(stored.partitionKey);
-          heads.add(key, stored?.version ?? -1, partitionKey);
+          heads.add(hash, copy, stored?.version ?? -1, partitionKey);
         })
         .finally(() => {
           this.#loading.delete(key);
@@ -248,7 +249,7 @@ export class BucketWriter {
       this.#loading.set(key, loading);
     }
     await loading;
-    return heads.get(key) ?? this.#loadHead(key, copy);
+    return heads.get(hash, copy) ?? this.#loadHead(copy);
   }
 
   /** That a stream does not hold an id is only known as of the applied index at which it was looked up. */

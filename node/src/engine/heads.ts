@@ -5,8 +5,11 @@
  * - A stream has at most one head at a time. `version` counts events in flight, `appliedVersion` does not.
  * - A head that something still depends on (a frame in flight, a request that waits) is not dropped.
  * - Memory is bounded: two generations of at most `max` heads; a full young generation becomes the old one, and what was
- *   not used meanwhile is forgotten. So the `max` streams used last are always there. Costs one Map look-up for a hot stream and no moves.
+ *   not used meanwhile is forgotten. So the `max` streams used last are always there.
  */
+import { hashBytes } from '../storage/hash.ts';
+import { ByteKeyTable } from './byte-key-table.ts';
+
 export interface Head {
   /** -1: no events. */
   version: number;
@@ -21,11 +24,17 @@ export interface Head {
   pins: number;
 }
 
+interface Generation {
+  readonly streams: ByteKeyTable;
+  /** By number of the stream; null where the head has moved to the young generation. */
+  readonly heads: (Head | null)[];
+}
+
 export class Heads {
   readonly #generationMax: number;
   readonly #appliedIndex: () => number;
-  #young = new Map<string, Head>();
-  #old = new Map<string, Head>();
+  #young = newGeneration();
+  #old = newGeneration();
 
   constructor(max: number, appliedIndex: () => number) {
     this.#generationMax = Math.max(16, max);
@@ -33,20 +42,24 @@ export class Heads {
   }
 
   get size(): number {
-    return this.#young.size + this.#old.size;
+    return this.#young.heads.length + this.#old.heads.length;
   }
 
-  get(key: string): Head | undefined {
-    const head = this.#young.get(key);
-    if (head !== undefined) return head;
-    const older = this.#old.get(key);
-    if (older === undefined) return undefined;
-    this.#old.delete(key);
-    this.#put(key, older);
-    return older;
+  /** `hash` is the stream id's {@link hashBytes}. */
+  get(hash: number, streamId: Uint8Array): Head | undefined {
+    const young = this.#young.streams.find(hash, streamId);
+    if (young >= 0) return this.#young.heads[young] as Head;
+    const old = this.#old.streams.find(hash, streamId);
+    if (old < 0) return undefined;
+    const head = this.#old.heads[old];
+    if (head == null) return undefined;
+    this.#old.heads[old] = null;
+    this.#put(hash, streamId, head);
+    return head;
   }
 
-  add(key: string, version: number, partitionKey: string | null): Head {
+  /** Adds a head for a stream that has none here. */
+  add(hash: number, streamId: Uint8Array, version: number, partitionKey: string | null): Head {
     const head: Head = {
       version,
       appliedVersion: version,
@@ -55,31 +68,38 @@ export class Heads {
       lastIndex: 0,
       pins: 0,
     };
-    this.#put(key, head);
+    this.#put(hash, streamId, head);
     return head;
   }
 
-  #put(key: string, head: Head): void {
-    if (this.#young.size >= this.#generationMax) this.#turn();
-    this.#young.set(key, head);
+  #put(hash: number, streamId: Uint8Array, head: Head): void {
+    if (this.#young.heads.length >= this.#generationMax) this.#turn();
+    this.#young.streams.add(hash, streamId);
+    this.#young.heads.push(head);
   }
 
+  /** What something depends on goes over into the new generation; what was not used meanwhile is forgotten. */
   #turn(): void {
     const applied = this.#appliedIndex();
-    const old = this.#old;
+    const forgotten = this.#old;
     this.#old = this.#young;
-    this.#young = new Map();
-    for (const [key, head] of old) {
-      if (head.pins > 0 || head.lastIndex > applied) this.#young.set(key, head);
-    }
+    this.#young = newGeneration();
+    forgotten.heads.forEach((head, number) => {
+      if (head === null || (head.pins === 0 && head.lastIndex <= applied)) return;
+      const streamId = forgotten.streams.keyOf(number);
+      this.#young.streams.add(hashBytes(streamId, 0, streamId.length), streamId);
+      this.#young.heads.push(head);
+    });
   }
 }
 
+const newGeneration = (): Generation => ({ streams: new ByteKeyTable(), heads: [] });
+
 /**
- * Bytes as a string, one character each: the key under which a stream's head is kept, and the form in which it keeps a
- * partition key. A string of 16 characters takes a quarter of the memory of a Buffer of 16 bytes.
+ * Bytes as a string, one character each: the form in which a head keeps a partition key. A string of 16 characters takes
+ * a quarter of the memory of a Buffer of 16 bytes.
  */
-export const keyText = (streamId: Uint8Array): string =>
-  Buffer.isBuffer(streamId)
-    ? streamId.toString('latin1')
-    : Buffer.from(streamId.buffer, streamId.byteOffset, streamId.byteLength).toString('latin1');
+export const keyText = (bytes: Uint8Array): string =>
+  Buffer.isBuffer(bytes)
+    ? bytes.toString('latin1')
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');

@@ -52,7 +52,11 @@ export async function openMemoryStore(
   options: Partial<StoreOptions> = {},
   environment: Partial<Omit<StoreEnvironment, 'files'>> = {},
 ): Promise<Store> {
-  const small = { journalFileBytes: 64 * 1024 * 1024, diskReserveBytes: 0 };
+  const small = {
+    journalFileBytes: 64 * 1024 * 1024,
+    diskReserveBytes: 0,
+    scrubBytesPerSecond: 0,
+  };
   return openStore(
     '/memory',
     { ...small, ...options },

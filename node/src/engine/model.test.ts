@@ -31,6 +31,7 @@ function optionsFor(seed: number): StoreOptions {
     headsMax: pick(1, 16, 1000),
     filterBytes: pick(0, 64 * KIB),
     diskReserveBytes: 0,
+  scrubBytesPerSecond: 0,
   };
 }
 

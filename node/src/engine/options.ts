@@ -32,6 +32,8 @@ export interface StoreOptions {
   readonly filterBytes: number;
   /** `disk.reserve_bytes`: free space below which appends are refused with `DISKFULL`. */
   readonly diskReserveBytes: number;
+  /** `scrub.bytes_per_second`: how fast the background scrub reads sealed segments; 0 switches it off. */
+  readonly scrubBytesPerSecond: number;
 }
 
 export const defaultStoreOptions: StoreOptions = {
@@ -47,6 +49,7 @@ export const defaultStoreOptions: StoreOptions = {
   headsMax: 131_072,
   filterBytes: 128 * MIB,
   diskReserveBytes: 64 * MIB,
+  scrubBytesPerSecond: 8 * MIB,
 };
 
 /** What the store stands on; replaced in tests and simulations. */

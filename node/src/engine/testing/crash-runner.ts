@@ -35,6 +35,7 @@ export const tinyStore: StoreOptions = {
   headsMax: 4,
   filterBytes: 0,
   diskReserveBytes: 0,
+  scrubBytesPerSecond: 0,
 };
 
 export type Crash = 'process' | { readonly unsynced: Unsynced };
