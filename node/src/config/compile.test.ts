@@ -90,6 +90,7 @@ const samples: Record<SettingKey, readonly [text: string, toml: string, value: S
   'replication.buffer_size': ['7', '7', 7],
   'replication.buffer_timeout_ms': ['8', '8', 8],
   'replication.catchup_timeout_ms': ['9', '9', 9],
+  'scrub.bytes_per_second': ['1MiB', '1048576', 1_048_576],
   'segment.compression': ['true', 'true', true],
   'segment.size_bytes': ['32MiB', '33554432', 33_554_432],
   'sync.idle_interval_ms': ['1', '1', 1],

@@ -255,5 +255,6 @@ function storeOptions(settings: EffectiveSettings): Partial<StoreOptions> {
     headsMax: get('cache.heads'),
     filterBytes: get('cache.filter_bytes'),
     diskReserveBytes: get('disk.reserve_bytes'),
+    scrubBytesPerSecond: get('scrub.bytes_per_second'),
   };
 }

@@ -254,6 +254,13 @@ export const settings = {
     max: '512MiB',
     doc: 'A scan’s page ends at this size of reply, with `has_more`; it always holds an event when there is one.',
   },
+  'scrub.bytes_per_second': {
+    kind: 'bytes',
+    default: '8MiB',
+    min: '0',
+    max: '1GiB',
+    doc: 'How fast sealed segments and their indexes are read in the background to find damage; `0` switches it off.',
+  },
   'segment.compression': {
     kind: 'boolean',
     default: 'false',

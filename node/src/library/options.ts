@@ -34,6 +34,8 @@ export interface DatabaseOptions {
   readonly filterBytes?: number;
   /** Free disk space below which appends are refused with `DISKFULL`. Default 64 MiB; 0 in memory. */
   readonly diskReserveBytes?: number;
+  /** How fast old segments are read in the background to find damage, bytes per second. Default 8 MiB; 0 is off. */
+  readonly scrubBytesPerSecond?: number;
   /**
    * Called once when a write or sync fails. Appends in flight have been rejected with `QUORUMFAILED`, and nothing more is
    * accepted; close the database and open it again, which recovers what was acknowledged.
@@ -57,6 +59,7 @@ const bounds: Readonly<Partial<Record<NumberOption, readonly [min: number, max: 
   headsMax: [1, 2 ** 31],
   filterBytes: [0, Number.MAX_SAFE_INTEGER],
   diskReserveBytes: [0, Number.MAX_SAFE_INTEGER],
+  scrubBytesPerSecond: [0, Number.MAX_SAFE_INTEGER],
 };
 
 /** Fills in defaults and checks what was given. Throws `INVALIDARG` that names the first wrong option. */

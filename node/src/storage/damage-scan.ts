@@ -53,34 +53,54 @@ export async function scanPastDamage(
 ): Promise<ScanResult> {
   const file = await files.open(path, 'read');
   try {
-    return await new DamageScan(start, end, visit, (target, position) =>
-      file.read(target, position),
-    ).run();
+    const read: Read = (target, position) => file.read(target, position);
+    return await scanReads(read, start, end, visit);
   } finally {
     await file.close();
   }
 }
 
-type Read = (target: Buffer, position: number) => Promise<number>;
+/** As of a `FileHandle`: fills `target`, resolves with fewer bytes only at the end of the file. */
+export type Read = (target: Buffer, position: number) => Promise<number>;
+
+/** The same for any source of bytes, in pieces of at least `pieceBytes`; what `read` rejects with comes through. */
+export function scanReads(
+  read: Read,
+  start: ScanStart,
+  end: number,
+  visit: WholeFrameVisitor,
+  pieceBytes: number = READ_BYTES,
+): Promise<ScanResult> {
+  return new DamageScan(start, end, visit, read, pieceBytes).run();
+}
 
 class DamageScan {
   readonly #segment: number;
   readonly #end: number;
   readonly #visit: WholeFrameVisitor;
   readonly #read: Read;
+  readonly #pieceBytes: number;
   readonly #damage: DamagedRange[] = [];
   #frames = 0;
   #index: number;
   #crc: number;
   #offset: number;
   /** `#buffer[0]` is the byte at `#base`; `#filled` bytes are valid. */
-  #buffer = Buffer.allocUnsafe(2 * READ_BYTES);
+  #buffer: Buffer;
   #base: number;
   #filled = 0;
   /** Nothing more will be read: the buffer reaches the end. */
   #exhausted = false;
 
-  constructor(start: ScanStart, end: number, visit: WholeFrameVisitor, read: Read) {
+  constructor(
+    start: ScanStart,
+    end: number,
+    visit: WholeFrameVisitor,
+    read: Read,
+    pieceBytes: number,
+  ) {
+    this.#pieceBytes = pieceBytes;
+    this.#buffer = Buffer.allocUnsafe(2 * pieceBytes);
     this.#segment = start.segment;
     this.#offset = start.offset;
     this.#base = start.offset;
@@ -125,7 +145,7 @@ class DamageScan {
       behindDamage = false;
       this.#take(at);
     }
-    return READ_BYTES;
+    return this.#pieceBytes;
   }
 
   /** How many bytes from the present offset on are needed to judge the frame there, or 0: all are here, or will never be. */
@@ -182,8 +202,8 @@ class DamageScan {
   async #fill(needed: number): Promise<void> {
     const rest = Math.max(this.#available(), 0);
     const from = this.#offset - this.#base;
-    const roomy = needed + READ_BYTES <= this.#buffer.length;
-    const buffer = roomy ? this.#buffer : Buffer.allocUnsafe(needed + READ_BYTES);
+    const roomy = needed + this.#pieceBytes <= this.#buffer.length;
+    const buffer = roomy ? this.#buffer : Buffer.allocUnsafe(needed + this.#pieceBytes);
     this.#buffer.copy(buffer, 0, from, from + rest);
     this.#buffer = buffer;
     this.#base = this.#offset;

@@ -45,16 +45,25 @@ export function paginate(content: Buffer): Buffer {
   return file;
 }
 
-/** Number of the first page of a whole file that fails its CRC, or null. */
-export function damagedPage(file: Buffer): number | null {
-  let first = 0;
-  for (let page = 0; (page + 1) * PAGE_BYTES <= file.length; page += 1) {
-    const at = page * PAGE_BYTES;
-    const crc = readUint32(file, at + PAGE_CONTENT_BYTES);
-    if (pageCrc(file, at, pageSeed(first, page)) !== crc) return page;
-    if (page === 0) first = crc;
+/** CRC of a file's first page, by which those of the others are seeded. */
+export const firstPageCrc = (file: Uint8Array): number => readUint32(file, PAGE_CONTENT_BYTES);
+
+/**
+ * Number of the first page of a file that fails its CRC, or null. `pages` begins with page `number`; without it, it is the
+ * whole file. Half a page at its end is a damaged one.
+ */
+export function damagedPage(
+  pages: Buffer,
+  number = 0,
+  firstCrc: number = firstPageCrc(pages),
+): number | null {
+  const count = Math.floor(pages.length / PAGE_BYTES);
+  for (let i = 0; i < count; i += 1) {
+    const at = i * PAGE_BYTES;
+    const crc = readUint32(pages, at + PAGE_CONTENT_BYTES);
+    if (pageCrc(pages, at, pageSeed(firstCrc, number + i)) !== crc) return number + i;
   }
-  return file.length % PAGE_BYTES === 0 ? null : pagesOf(file.length);
+  return count * PAGE_BYTES === pages.length ? null : number + count;
 }
 
 /** Reads content of one index file through the block cache and lets nothing through that fails its CRC. */

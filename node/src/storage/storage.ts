@@ -44,6 +44,7 @@ import {
   secureLastRound,
 } from './recovery.ts';
 import { SealedSegments } from './sealed-segments.ts';
+import { Scrub } from './scrub.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import { SpaceGuard } from './space-guard.ts';
 
@@ -56,6 +57,8 @@ export interface StorageSettings {
   readonly cacheBytes: number;
   readonly filterBytes: number;
   readonly diskReserveBytes: number;
+  /** What the background scrub reads; 0 switches it off. */
+  readonly scrubBytesPerSecond: number;
 }
 
 export interface StorageEnvironment {
@@ -82,6 +85,7 @@ export class Storage {
   readonly #lock: DirectoryLock;
   #journal: Journal | null = null;
   #watch: NodeJS.Timeout | null = null;
+  #scrub: Scrub | null = null;
   #failure: Error | null = null;
 
   private constructor(
@@ -167,6 +171,19 @@ export class Storage {
     }, HANG_MS / 10).unref();
   }
 
+  /** Starts to look for damage in the background; part of opening. */
+  startScrub(directory: string, { scrubBytesPerSecond }: StorageSettings): void {
+    const { files, observer } = this.#environment;
+    this.#scrub = new Scrub({
+      files,
+      observer,
+      logs: this.logs,
+      folderOf: (bucket) => segmentsFolder(directory, bucket),
+      bytesPerSecond: scrubBytesPerSecond,
+    });
+    this.#scrub.start();
+  }
+
   /** A sync that never returns would otherwise stop the node without a word. */
   #checkForHang(): void {
     const since = this.#journal?.writingSince ?? null;
@@ -200,6 +217,7 @@ export class Storage {
   async #close(): Promise<void> {
     this.space.close();
     if (this.#watch !== null) clearInterval(this.#watch);
+    await this.#scrub?.stop();
     await this.#journal?.close();
     for (const log of this.logs) {
       await log.sealed.close();
@@ -312,6 +330,7 @@ class Opening {
       initialized: true,
     });
     await this.#parts.space.refresh();
+    storage.startScrub(this.#directory, this.#settings);
     return storage;
   }
 

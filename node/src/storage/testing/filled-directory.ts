@@ -41,6 +41,7 @@ export const smallSettings: StorageSettings = {
   cacheBytes: 1024 * 1024,
   filterBytes: 1024 * 1024,
   diskReserveBytes: 0,
+  scrubBytesPerSecond: 0,
 };
 
 export interface FillOptions {
