@@ -52,7 +52,7 @@ export class Heads {
     const old = this.#old.streams.find(hash, streamId);
     if (old < 0) return undefined;
     const head = this.#old.heads[old];
-    if (head == null) return undefined;
+    if (head === null || head === undefined) return undefined;
     this.#old.heads[old] = null;
     this.#put(hash, streamId, head);
     return head;

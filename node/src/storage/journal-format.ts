@@ -5,14 +5,19 @@
  * ```text
  * file header (first page)          round                                   entry
  *  0 8 bytes "SDBJRNL1"              0 u32 "RND1"                             0 u8  type
- *  8 u32 crc of bytes 12..20         4 u32 crc of bytes 8..length             1 u8  zero
- * 12 u32 slot                        8 u32 length, without padding            2 u16 bucket
- * 16 u32 file length in pages       12 u32 crc of the round before            4 u32 payload length
+ *  8 u32 crc of bytes 12..24         4 u32 crc of bytes 8..length, seeded     1 u8  zero
+ * 12 u32 slot                          with the file's salt                   2 u16 bucket
+ * 16 u32 file length in pages        8 u32 length, without padding            4 u32 payload length
+ * 20 u32 salt                       12 u32 crc of the round before
  *                                   16 u48 number                             8 8 bytes replica id
  *                                   22 u48 lap of the file                   16 payload
  *                                   28 u32 entry count
  *                                   32 entries
  * ```
+ *
+ * The file header stands twice in the first page, at 0 and at 2048. The salt is random and told to nobody: without it
+ * a client could put the image of a round into a payload, and recovery, looking for rounds behind a torn one, would
+ * believe it.
  *
  * Values on disk: do not change.
  */
@@ -40,21 +45,37 @@ export type EntryType = (typeof entryType)[keyof typeof entryType];
 
 export const paddedLength = (length: number): number => Math.ceil(length / PAGE_BYTES) * PAGE_BYTES;
 
-export function encodeFileHeader(slot: number, fileBytes: number): Buffer {
+const HEADER_COPIES = [0, PAGE_BYTES / 2];
+const FILE_HEADER_BYTES = 24;
+
+export interface JournalFileHeader {
+  /** Length of the file. */
+  readonly bytes: number;
+  readonly salt: number;
+}
+
+export function encodeFileHeader(slot: number, { bytes, salt }: JournalFileHeader): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
-  FILE_MAGIC.copy(page, 0);
-  writeUint32(page, 12, slot);
-  writeUint32(page, 16, fileBytes / PAGE_BYTES);
-  writeUint32(page, 8, crc32c(page.subarray(12, 20)));
+  for (const at of HEADER_COPIES) {
+    FILE_MAGIC.copy(page, at);
+    writeUint32(page, at + 12, slot);
+    writeUint32(page, at + 16, bytes / PAGE_BYTES);
+    writeUint32(page, at + 20, salt);
+    writeUint32(page, at + 8, crc32c(page.subarray(at + 12, at + FILE_HEADER_BYTES)));
+  }
   return page;
 }
 
-/** Length of the file that starts with this page, in bytes, or null when it is no journal file of this version. */
-export function decodeFileHeader(page: Uint8Array): number | null {
-  if (page.length < PAGE_BYTES) return null;
-  if (!FILE_MAGIC.equals(page.subarray(0, 8))) return null;
-  if (crc32c(page.subarray(12, 20)) !== readUint32(page, 8)) return null;
-  return readUint32(page, 16) * PAGE_BYTES;
+/** The header of the file that starts with this page, or null when both copies are unreadable. */
+export function decodeFileHeader(page: Uint8Array): JournalFileHeader | null {
+  for (const at of HEADER_COPIES) {
+    if (page.length < at + FILE_HEADER_BYTES) continue;
+    if (!FILE_MAGIC.equals(page.subarray(at, at + 8))) continue;
+    if (crc32c(page.subarray(at + 12, at + FILE_HEADER_BYTES)) !== readUint32(page, at + 8))
+      continue;
+    return { bytes: readUint32(page, at + 16) * PAGE_BYTES, salt: readUint32(page, at + 20) };
+  }
+  return null;
 }
 
 export interface RoundHeader {
@@ -67,25 +88,25 @@ export interface RoundHeader {
 }
 
 /** Completes a round whose entries stand behind the header's place in `bytes[0..length)`; returns its CRC. */
-export function sealRound(bytes: Buffer, header: Omit<RoundHeader, 'crc'>): number {
+export function sealRound(bytes: Buffer, salt: number, header: Omit<RoundHeader, 'crc'>): number {
   writeUint32(bytes, 0, ROUND_MAGIC);
   writeUint32(bytes, 8, header.length);
   writeUint32(bytes, 12, header.previousCrc);
   writeUint48(bytes, 16, header.number);
   writeUint48(bytes, 22, header.lap);
   writeUint32(bytes, 28, header.entryCount);
-  const crc = crc32c(bytes.subarray(8, header.length));
+  const crc = crc32c(bytes.subarray(8, header.length), salt);
   writeUint32(bytes, 4, crc);
   return crc;
 }
 
-/** The round at `bytes[at]` if one stands there whole and undamaged, else null. */
-export function decodeRound(bytes: Buffer, at: number): RoundHeader | null {
+/** The round at `bytes[at]` if one of a file with this salt stands there whole and undamaged, else null. */
+export function decodeRound(bytes: Buffer, at: number, salt: number): RoundHeader | null {
   if (at + ROUND_HEADER_BYTES > bytes.length || readUint32(bytes, at) !== ROUND_MAGIC) return null;
   const length = readUint32(bytes, at + 8);
   if (length < ROUND_HEADER_BYTES || at + length > bytes.length) return null;
   const crc = readUint32(bytes, at + 4);
-  if (crc32c(bytes.subarray(at + 8, at + length)) !== crc) return null;
+  if (crc32c(bytes.subarray(at + 8, at + length), salt) !== crc) return null;
   return {
     length,
     crc,

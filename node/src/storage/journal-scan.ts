@@ -17,6 +17,7 @@
  * | case              | what is there                                             | decision                            |
  * | ----------------- | --------------------------------------------------------- | ----------------------------------- |
  * | `cut file`        | a file is shorter than it was made                        | rounds may be missing: refuse       |
+ * | `damaged header`  | both copies of a file's header are unreadable             | its rounds are too: refuse          |
  * | `missing lap`     | the last checkpoint needs a lap that cannot be read       | refuse                              |
  * | `no journal`      | no valid round in any file                                | refuse, unless the directory is new |
  *
@@ -40,11 +41,14 @@ import {
 import { journalFileName, parseJournalFileName } from './names.ts';
 
 export type JournalEnd = 'clean end' | 'torn tail';
-export type JournalRefusal = 'damaged round' | 'cut file' | 'missing lap' | 'no journal';
+export type JournalRefusal =
+  'damaged round' | 'cut file' | 'damaged header' | 'missing lap' | 'no journal';
 
 export interface ScannedFile {
   readonly slot: number;
   readonly bytes: number;
+  /** Null where its header cannot be read. */
+  readonly salt: number | null;
   /** Lap of its first round, or null where that cannot be read. */
   readonly lap: number | null;
 }
@@ -73,22 +77,15 @@ export interface JournalScan {
   readonly refusal: { readonly kind: JournalRefusal; readonly detail: string } | null;
 }
 
-interface LoadedFile extends ScannedFile {
-  readonly content: Buffer;
-}
-
-/** Reads every file of the ring. Costs its size in memory (at most `journal.files_max` files) until it returns. */
-export async function scanJournal(files: FileSystem, folder: string): Promise<JournalScan> {
-  const loaded: LoadedFile[] = [];
-  for (const name of await files.list(folder)) {
-    const slot = parseJournalFileName(name);
-    if (slot === null) continue;
-    const content = await files.readFile(`${folder}/${name}`);
-    // A file gets its name when it is whole. Its header only says how long it was: without one, its length does.
-    const bytes = decodeFileHeader(content) ?? Math.max(content.length, 2 * PAGE_BYTES);
-    loaded.push({ slot, bytes, content, lap: decodeRound(content, PAGE_BYTES)?.lap ?? null });
-  }
-  return walk(loaded);
+/** What one file says; its contents are forgotten. */
+interface FileReading extends ScannedFile {
+  /** Bytes that are there. */
+  readonly length: number;
+  readonly run: LapRun | null;
+  /** The highest number of any valid round, 0 if there is none. */
+  readonly highestRound: number;
+  /** Length of what looks like an unfinished round behind the run. */
+  readonly tornBytes: number;
 }
 
 /** The unbroken run of rounds at the start of one file. */
@@ -98,29 +95,62 @@ interface LapRun extends ScannedLap {
   readonly checkpoint: Checkpoint | null;
 }
 
-function walk(files: readonly LoadedFile[]): JournalScan {
-  const runs = files.flatMap((file) => lapRun(file) ?? []).sort((a, b) => a.lap - b.lap);
+/** Reads every file of the ring, one after the other. */
+export async function scanJournal(files: FileSystem, folder: string): Promise<JournalScan> {
+  const readings: FileReading[] = [];
+  for (const name of await files.list(folder)) {
+    const slot = parseJournalFileName(name);
+    if (slot !== null) readings.push(read(slot, await files.readFile(`${folder}/${name}`)));
+  }
+  return walk(readings);
+}
+
+function read(slot: number, content: Buffer): FileReading {
+  // A file gets its name when it is whole, header included.
+  const header = decodeFileHeader(content);
+  const { length } = content;
+  if (header === null) {
+    const nothing = { lap: null, run: null, highestRound: 0, tornBytes: 0 };
+    return { slot, bytes: length, salt: null, length, ...nothing };
+  }
+  const { bytes, salt } = header;
+  const run = lapRun(slot, content, salt);
+  const from = run?.end ?? PAGE_BYTES;
+  return {
+    slot,
+    bytes,
+    salt,
+    length,
+    lap: run?.lap ?? null,
+    run,
+    highestRound: Math.max(run?.last.number ?? 0, highestRound(content, from, salt)),
+    tornBytes: run === null ? 0 : tornLength(content, from, salt, run.last),
+  };
+}
+
+function walk(files: readonly FileReading[]): JournalScan {
+  const runs = files.flatMap((file) => file.run ?? []).sort((a, b) => a.lap - b.lap);
   // Files of older laps that were free may have been reused in any order: only the newest unbroken chain counts.
   let start = runs.length - 1;
   while (start > 0 && connects(runs[start - 1] as LapRun, runs[start] as LapRun)) start -= 1;
   return judge(files, runs.slice(Math.max(start, 0)), runs[start - 1]);
 }
 
-function lapRun(file: LoadedFile): LapRun | null {
-  const first = decodeRound(file.content, PAGE_BYTES);
+function lapRun(slot: number, content: Buffer, salt: number): LapRun | null {
+  const first = decodeRound(content, PAGE_BYTES, salt);
   if (first === null) return null;
   let last = first;
   let at = PAGE_BYTES;
   let checkpoint: Checkpoint | null = null;
   for (let round: RoundHeader | null = first; round !== null;) {
-    checkpoint = checkpointIn(file.content, at, round) ?? checkpoint;
+    checkpoint = checkpointIn(content, at, round) ?? checkpoint;
     last = round;
     at += paddedLength(round.length);
-    round = decodeRound(file.content, at);
+    round = decodeRound(content, at, salt);
     if (round !== null && !follows(round, last, last.lap)) round = null;
   }
   const lastRoundAt = at - paddedLength(last.length);
-  return { slot: file.slot, lap: first.lap, first, last, lastRoundAt, end: at, checkpoint };
+  return { slot, lap: first.lap, first, last, lastRoundAt, end: at, checkpoint };
 }
 
 const follows = (round: RoundHeader, before: RoundHeader, lap: number): boolean =>
@@ -140,11 +170,11 @@ function checkpointIn(content: Buffer, at: number, round: RoundHeader): Checkpoi
 
 /** Applies the tables above to the newest chain of laps; `broken` is the lap before it, if any. */
 function judge(
-  files: readonly LoadedFile[],
+  files: readonly FileReading[],
   chain: readonly LapRun[],
   broken: LapRun | undefined,
 ): JournalScan {
-  const described = files.map(({ slot, bytes, lap }) => ({ slot, bytes, lap }));
+  const described = files.map(({ slot, bytes, salt, lap }) => ({ slot, bytes, salt, lap }));
   const common = { files: described, laps: chain, end: 'clean end' as JournalEnd, tornBytes: 0 };
   const newest = chain.at(-1);
   const checkpoint = chain.reduce<Checkpoint | null>((c, run) => run.checkpoint ?? c, null);
@@ -154,10 +184,15 @@ function judge(
   }
   const { last } = newest;
   const found = { lastRound: last.number, lastCrc: last.crc, lastLap: last.lap, checkpoint };
-  const cut = files.find(({ bytes, content }) => content.length < bytes);
+  const cut = files.find(({ bytes, length }) => length < bytes);
   if (cut !== undefined) return { ...common, ...found, refusal: cutFile(cut) };
-  const later = laterRound(files, last);
-  if (later !== null) {
+  const unreadable = files.find(({ salt }) => salt === null);
+  if (unreadable !== undefined) {
+    const detail = `the header of ${journalFileName(unreadable.slot)} is unreadable`;
+    return { ...common, ...found, refusal: { kind: 'damaged header', detail } };
+  }
+  const later = Math.max(...files.map((file) => file.highestRound));
+  if (later > last.number) {
     return { ...common, ...found, refusal: damagedRound(last.number + 1, later) };
   }
   const oldest = (chain[0] as LapRun).lap;
@@ -172,15 +207,14 @@ function judge(
           };
     return { ...common, ...found, refusal };
   }
-  const tail = files.find((file) => file.slot === newest.slot) as LoadedFile;
-  const tornBytes = tornLength(tail, newest.end, last);
+  const tornBytes = files.find((file) => file.slot === newest.slot)?.tornBytes ?? 0;
   const end = tornBytes > 0 ? 'torn tail' : 'clean end';
   return { ...common, ...found, end, tornBytes, refusal: null };
 }
 
-const cutFile = ({ slot, bytes, content }: LoadedFile): JournalScan['refusal'] => ({
+const cutFile = ({ slot, bytes, length }: FileReading): JournalScan['refusal'] => ({
   kind: 'cut file',
-  detail: `${journalFileName(slot)} has ${String(content.length)} bytes of ${String(bytes)}`,
+  detail: `${journalFileName(slot)} has ${String(length)} bytes of ${String(bytes)}`,
 });
 
 const damagedRound = (damaged: number, whole: number): JournalScan['refusal'] => ({
@@ -188,23 +222,19 @@ const damagedRound = (damaged: number, whole: number): JournalScan['refusal'] =>
   detail: `round ${String(damaged)} is damaged, but round ${String(whole)} behind it is whole`,
 });
 
-/** The number of a valid round younger than `last`, wherever it stands, or null. */
-function laterRound(files: readonly LoadedFile[], last: RoundHeader): number | null {
-  for (const { content } of files) {
-    for (let at = PAGE_BYTES; at < content.length; at += PAGE_BYTES) {
-      if (readUint32(content, at) !== ROUND_MAGIC) continue;
-      const round = decodeRound(content, at);
-      if (round !== null && round.number > last.number) return round.number;
-    }
+/** The highest number of a valid round on a page from `from` on, 0 if there is none. */
+function highestRound(content: Buffer, from: number, salt: number): number {
+  let highest = 0;
+  for (let at = from; at < content.length; at += PAGE_BYTES) {
+    if (readUint32(content, at) !== ROUND_MAGIC) continue;
+    highest = Math.max(highest, decodeRound(content, at, salt)?.number ?? 0);
   }
-  return null;
+  return highest;
 }
 
 /** Bytes of the unfinished round at `at`, told from what an earlier lap left there. */
-function tornLength(file: LoadedFile, at: number, last: RoundHeader): number {
-  const { content } = file;
-  const old = decodeRound(content, at);
-  if (old !== null) return 0;
+function tornLength(content: Buffer, at: number, salt: number, last: RoundHeader): number {
+  if (decodeRound(content, at, salt) !== null) return 0;
   if (at + PAGE_BYTES > content.length || content.subarray(at, at + 32).every((b) => b === 0)) {
     return 0;
   }
@@ -224,9 +254,10 @@ export async function replayJournal(
 ): Promise<void> {
   for (const { slot, end } of scan.laps) {
     const content = await files.readFile(`${folder}/${journalFileName(slot)}`);
+    const salt = scan.files.find((file) => file.slot === slot)?.salt ?? 0;
     let at = PAGE_BYTES;
     while (at < end) {
-      const round = decodeRound(content, at);
+      const round = decodeRound(content, at, salt);
       if (round === null)
         throw new Error(`journal changed while it was read, slot ${String(slot)}`);
       for (const entry of entriesOf(content, at, round)) await visit(content, entry);

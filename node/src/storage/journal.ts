@@ -13,6 +13,7 @@
  */
 import { assert } from '../../../common/assert.ts';
 import type { Clock } from '../../../common/clock.ts';
+import type { Random } from '../../../common/random.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
 import {
   checkpointLength,
@@ -68,6 +69,7 @@ interface JournalFile {
   readonly slot: number;
   readonly handle: FileHandle;
   readonly bytes: number;
+  readonly salt: number;
   /** Lap that it holds, or null: free. */
   lap: number | null;
 }
@@ -86,8 +88,16 @@ export interface JournalStart {
   readonly nextRound: number;
   readonly previousCrc: number;
   readonly nextLap: number;
-  /** Existing files by slot; `lap` is null for files that hold nothing needed. */
-  readonly files: readonly { slot: number; bytes: number; lap: number | null }[];
+  /**
+   * Existing files by slot; `lap` is null for files that hold nothing needed. A file whose header is unreadable (`salt`
+   * is null) is removed when the fresh lap is durable.
+   */
+  readonly files: readonly {
+    slot: number;
+    bytes: number;
+    salt: number | null;
+    lap: number | null;
+  }[];
 }
 
 export interface JournalSettings {
@@ -95,6 +105,8 @@ export interface JournalSettings {
   readonly bucketCount: number;
   readonly fileBytes: number;
   readonly filesMax: number;
+  /** Draws the salts of new files. */
+  readonly random: Random;
 }
 
 const ROUND_BUFFER_BYTES = 256 * 1024;
@@ -114,6 +126,8 @@ export class Journal {
   readonly #clock: Clock;
   readonly #observer: StorageObserver;
   readonly #ring: JournalFile[] = [];
+  /** Slots of files whose headers are unreadable. */
+  readonly #unreadable: number[] = [];
   readonly #full: Round[] = [];
   readonly #spare: Round[] = [];
   readonly #roundBytesMax: number;
@@ -170,15 +184,26 @@ export class Journal {
     observer: StorageObserver,
   ): Promise<Journal> {
     const journal = new Journal(files, folder, settings, start, owner, clock, observer);
-    for (const { slot, bytes, lap } of start.files) {
+    for (const { slot, bytes, salt, lap } of start.files) {
+      if (salt === null) {
+        journal.#unreadable.push(slot);
+        continue;
+      }
       const handle = await files.open(`${folder}/${journalFileName(slot)}`, 'open');
-      journal.#ring.push({ slot, handle, bytes, lap });
+      journal.#ring.push({ slot, handle, bytes, salt, lap });
     }
     await journal.#tidy();
     while (journal.#ring.length < 2 || journal.#freeFile() === undefined) await journal.#allocate();
     await journal.#startLap(start.nextLap);
     for (const file of journal.#ring) if (file !== journal.#current) file.lap = null;
+    await journal.#removeUnreadable();
     return journal;
+  }
+
+  async #removeUnreadable(): Promise<void> {
+    const slots = this.#unreadable.splice(0);
+    for (const slot of slots) await this.#files.remove(`${this.#folder}/${journalFileName(slot)}`);
+    if (slots.length > 0) await this.#files.syncDirectory(this.#folder);
   }
 
   /** A process that died while it added a file may have left half of one, and a name that is not durable. */
@@ -349,7 +374,7 @@ export class Journal {
     const file = this.#currentFile();
     const padded = paddedLength(round.length);
     round.buffer.fill(0, round.length, padded);
-    const crc = sealRound(round.buffer, {
+    const crc = sealRound(round.buffer, file.salt, {
       length: round.length,
       previousCrc: this.#previousCrc,
       number: this.#nextRound,
@@ -507,15 +532,16 @@ export class Journal {
    * durable as a whole, so that a shorter one is damaged (`journal-scan.ts`).
    */
   async #allocate(): Promise<void> {
-    const slots = new Set(this.#ring.map((file) => file.slot));
+    const slots = new Set([...this.#ring.map((file) => file.slot), ...this.#unreadable]);
     let slot = 0;
     while (slots.has(slot)) slot += 1;
+    const salt = this.#settings.random.below(2 ** 32);
     const path = `${this.#folder}/${journalFileName(slot)}`;
     const temporary = `${path}${TEMPORARY}`;
     await this.#files.remove(temporary);
     const handle = await this.#files.open(temporary, 'create');
     try {
-      await this.#fill(handle, slot);
+      await this.#fill(handle, slot, salt);
       await this.#files.rename(temporary, path);
       await this.#files.syncDirectory(this.#folder);
     } catch (error) {
@@ -524,12 +550,12 @@ export class Journal {
       await this.#files.remove(temporary).catch(() => undefined);
       throw error;
     }
-    this.#ring.push({ slot, handle, bytes: this.#settings.fileBytes, lap: null });
+    this.#ring.push({ slot, handle, bytes: this.#settings.fileBytes, salt, lap: null });
   }
 
-  async #fill(handle: FileHandle, slot: number): Promise<void> {
+  async #fill(handle: FileHandle, slot: number, salt: number): Promise<void> {
     const bytes = this.#settings.fileBytes;
-    await handle.write(encodeFileHeader(slot, bytes), 0);
+    await handle.write(encodeFileHeader(slot, { bytes, salt }), 0);
     const zeros = Buffer.alloc(Math.min(ZERO_FILL_BYTES, bytes));
     for (let at = PAGE_BYTES; at < bytes; at += zeros.length) {
       await handle.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at);

@@ -191,7 +191,7 @@ class Repair {
   /** Step 3, the one that counts. */
   async #startJournal(): Promise<void> {
     const { directory, journal, journalWhole, identity } = this.#found;
-    const { clock } = this.#options;
+    const { clock, random } = this.#options;
     const buckets = this.#found.walks.map((walk) => this.#checkpoint(walk));
     const fresh = await Journal.open(
       this.#files,
@@ -200,6 +200,7 @@ class Repair {
         bucketCount: identity.bucketCount,
         fileBytes: journal.fileBytes ?? JOURNAL_FILE_BYTES,
         filesMax: JOURNAL_FILES_MAX,
+        random,
       },
       this.#journalStart(),
       {
@@ -237,9 +238,10 @@ class Repair {
       nextRound: lastRound + 2,
       previousCrc: 0,
       nextLap: lastLap + 1,
-      files: scan.files.map(({ slot, bytes, lap }) => ({
+      files: scan.files.map(({ slot, bytes, salt, lap }) => ({
         slot,
         bytes,
+        salt,
         lap: journalWhole && !needed.has(slot) ? null : (lap ?? 0),
       })),
     };

@@ -137,7 +137,7 @@ export class Storage {
     settings: StorageSettings,
     start: JournalStart,
   ): Promise<void> {
-    const { files, clock, observer } = this.#environment;
+    const { files, clock, random, observer } = this.#environment;
     const owner: JournalOwner = {
       checkpoint: () => this.logs.map((log) => log.checkpoint()),
       settle: async () => {
@@ -159,6 +159,7 @@ export class Storage {
         bucketCount: settings.bucketCount,
         fileBytes: settings.journalFileBytes,
         filesMax: settings.journalFilesMax,
+        random,
       },
       start,
       owner,
@@ -519,9 +520,10 @@ function journalStart(scan: JournalScan | null): JournalStart {
     nextRound: scan.lastRound + 1,
     previousCrc: scan.lastCrc,
     nextLap: scan.lastLap + 1,
-    files: scan.files.map(({ slot, bytes, lap }) => ({
+    files: scan.files.map(({ slot, bytes, salt, lap }) => ({
       slot,
       bytes,
+      salt,
       lap: kept.has(slot) ? lap : null,
     })),
   };

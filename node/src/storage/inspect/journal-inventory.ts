@@ -76,8 +76,10 @@ export class JournalInventory {
     for (const name of names) {
       if (parseJournalFileName(name) === null) continue;
       const content = await files.readFile(`${folder}/${name}`);
-      fileBytes ??= decodeFileHeader(content);
-      roundsOf(content, rounds);
+      const header = decodeFileHeader(content);
+      if (header === null) continue;
+      fileBytes ??= header.bytes;
+      roundsOf(content, header.salt, rounds);
     }
     rounds.sort((a, b) => a.round.number - b.round.number);
     return new JournalInventory(scan, names, fileBytes, rounds);
@@ -123,9 +125,9 @@ interface FoundRound {
   readonly round: RoundHeader;
 }
 
-function roundsOf(content: Buffer, found: FoundRound[]): void {
+function roundsOf(content: Buffer, salt: number, found: FoundRound[]): void {
   for (let at = PAGE_BYTES; at < content.length;) {
-    const round = decodeRound(content, at);
+    const round = decodeRound(content, at, salt);
     if (round !== null) found.push({ content, at, round });
     at += round === null ? PAGE_BYTES : paddedLength(round.length);
   }
