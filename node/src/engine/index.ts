@@ -9,6 +9,7 @@
  */
 import { systemClock } from '../../../common/clock.ts';
 import { systemRandom } from '../../../common/random.ts';
+import { readIdentity } from '../storage/identity.ts';
 import { inlineIndexBuilds, workerIndexBuilds } from '../storage/index-builds.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
 import { silentObserver } from '../storage/observer.ts';
@@ -23,7 +24,7 @@ export { Store } from './store.ts';
 export type * from './types.ts';
 
 /**
- * Opens the data directory, making it if need be. Rejects with {@link OpenError} when it is locked, of another version,
+ * Opens the data directory, making it if need be; counts that are not given are the directory's own. Rejects with {@link OpenError} when it is locked, of another version,
  * made with other counts, or damaged.
  */
 export async function openStore(
@@ -33,9 +34,12 @@ export async function openStore(
 ): Promise<Store> {
   const files = environment.files ?? new RealFileSystem();
   const builds = files instanceof RealFileSystem ? workerIndexBuilds() : inlineIndexBuilds(files);
+  // Counts that the caller leaves out are the directory's own, where it has some.
+  const identity = await readIdentity(files, directory);
+  const { bucketCount, partitionCount } = identity ?? defaultStoreOptions;
   return Store.open(
     directory,
-    { ...defaultStoreOptions, ...options },
+    { ...defaultStoreOptions, bucketCount, partitionCount, ...options },
     {
       files,
       clock: environment.clock ?? systemClock,

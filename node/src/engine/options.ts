@@ -8,7 +8,7 @@ const MIB = 1024 * KIB;
 
 /** How a store is opened. Every field has a default; the node's configuration keys are named beside each. */
 export interface StoreOptions {
-  /** `bucket.count`, 1 to 256. Fixed when the directory is first used. */
+  /** `bucket.count`, 1 to 256. Fixed when the directory is first used; another count is refused, none is its own. */
   readonly bucketCount: number;
   /** `partition.count`, 1 to 65535, at least the bucket count. Fixed when the directory is first used. */
   readonly partitionCount: number;
