@@ -30,7 +30,7 @@ export interface RunRef {
   positions(ordinal: number, max: number): Eventually<Uint32Array>;
 }
 
-export interface StoredHead {
+export interface StoredHead extends Place {
   readonly version: number;
   readonly partitionKey: Buffer;
 }
@@ -77,17 +77,22 @@ export class LogSearch {
   /** Version and key of a stream's latest event, or null where the log has none. */
   async findHead(streamId: Uint8Array): Promise<StoredHead | null> {
     const hash = hashStream(streamId);
-    const young = await this.#youngHead(streamId, hash);
-    if (young !== null) return young;
     const { sealed } = this.#log;
+    const newestSealed = sealed.segments.at(-1)?.number ?? -1;
+    const young = await this.#youngHead(streamId, hash, newestSealed, Infinity);
+    if (young !== null) return young;
+    let above = newestSealed + 1;
     let segment = await sealed.newestStreamCandidate(hash, null);
     while (segment !== null) {
-      const head = await this.#latestOf(streamId, await this.#sealedRuns(segment, hash));
+      const head =
+        (await this.#youngHead(streamId, hash, segment.number, above)) ??
+        (await this.#latestOf(streamId, await this.#sealedRuns(segment, hash)));
       if (head !== null) return head;
+      above = segment.number;
       segment = await sealed.newestStreamCandidate(hash, segment);
     }
     // A segment may have been sealed while we looked.
-    return this.#youngHead(streamId, hash);
+    return this.#youngHead(streamId, hash, -1, Infinity);
   }
 
   /** Where events with this id may stand, oldest first. */
@@ -119,8 +124,12 @@ export class LogSearch {
   async *streamRuns(streamId: Uint8Array, from: number): AsyncGenerator<RunRef> {
     const hash = hashStream(streamId);
     let next = from;
-    for (const segment of await this.#sealedFrom(streamId, hash, from)) {
-      for (const run of await this.#sealedRuns(segment, hash)) {
+    const sealed = await this.#sealedFrom(streamId, hash, from);
+    const damaged = this.#log.young.filter((segment) => segment.damaged);
+    for (const segment of [...damaged, ...sealed].sort((a, b) => a.number - b.number)) {
+      const runs =
+        'damaged' in segment ? youngRuns(segment, hash) : await this.#sealedRuns(segment, hash);
+      for (const run of runs) {
         if (run.firstVersion + run.count <= next || !(await this.#isOfStream(streamId, run)))
           continue;
         yield run;
@@ -178,8 +187,18 @@ export class LogSearch {
     return last;
   }
 
-  async #youngHead(streamId: Uint8Array, hash: number): Promise<StoredHead | null> {
+  /**
+   * The head in young segments whose number is between these. All are newer than the sealed ones, but for damaged
+   * segments, which never get index files.
+   */
+  async #youngHead(
+    streamId: Uint8Array,
+    hash: number,
+    above: number,
+    below: number,
+  ): Promise<StoredHead | null> {
     for (const segment of [...this.#log.young].reverse()) {
+      if (segment.number <= above || segment.number >= below) continue;
       const head = await this.#latestOf(streamId, youngRuns(segment, hash));
       if (head !== null) return head;
     }
@@ -191,10 +210,17 @@ export class LogSearch {
     const newestFirst = [...runs].sort((a, b) => b.firstVersion - a.firstVersion);
     for (const run of newestFirst) {
       const last = run.count - 1;
+      const [offset] = await run.positions(last, 1);
       const cursor = await this.#eventOf(streamId, run, last);
       if (cursor === null) continue;
       const key = cursor.bytes.subarray(cursor.partitionKeyAt, cursor.partitionKeyAt + 16);
-      return { version: cursor.version, partitionKey: Buffer.from(key) };
+      const { segment } = run;
+      return {
+        version: cursor.version,
+        partitionKey: Buffer.from(key),
+        segment,
+        offset: offset ?? 0,
+      };
     }
     return null;
   }

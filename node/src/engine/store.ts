@@ -138,14 +138,18 @@ export class Store implements EventStore, AsyncDisposable {
     const { partition, from, to } = range;
     const { log } = this.#bucketOf(partition).group;
     const last = log.appliedNextSequence(partition) - 1;
-    if (from > Math.min(to, last)) return NOTHING;
-    return readingErrors(scanPartition(log, partition, from, Math.min(to, last), visit));
+    const isWhole = to <= last || log.isEndSure(partition);
+    if (from > Math.min(to, last) && (isWhole || from > to)) return NOTHING;
+    const page = scanPartition(log, partition, from, Math.min(to, last), visit);
+    return readingErrors(isWhole ? page : page.then(unlessHidden));
   }
 
   streamVersion(
     streamId: Uint8Array,
     partitionKey: Uint8Array,
   ): number | null | Promise<number | null> {
+    const { log } = this.#bucketOf(this.#partitionOf(partitionKey)).group;
+    if (log.hidesFrames) return readingErrors(this.#sureVersion(streamId, partitionKey));
     const head = this.#headForReading(streamId, partitionKey);
     return head instanceof Promise
       ? readingErrors(head.then((loaded) => appliedVersion(loaded, partitionKey)))
@@ -153,7 +157,9 @@ export class Store implements EventStore, AsyncDisposable {
   }
 
   partitionSequence(partition: number): number | null {
-    const next = this.#bucketOf(partition).group.log.appliedNextSequence(partition);
+    const { log } = this.#bucketOf(partition).group;
+    if (!log.isEndSure(partition)) throw hidden();
+    const next = log.appliedNextSequence(partition);
     return next === 0 ? null : next - 1;
   }
 
@@ -263,9 +269,31 @@ export class Store implements EventStore, AsyncDisposable {
     const { streamId, partitionKey, from, to } = range;
     const head = await this.#headForReading(streamId, partitionKey);
     const version = appliedVersion(head, partitionKey);
-    if (version === null || from > Math.min(to, version)) return NOTHING;
     const { group, search } = this.#bucketOf(this.#partitionOf(partitionKey));
-    return scanStream(group.log, search, streamId, from, Math.min(to, version), visit);
+    const isWhole =
+      from > to ||
+      (version !== null && to <= version) ||
+      (await this.#isEndSure(group, search, streamId));
+    if (version === null || from > Math.min(to, version)) {
+      if (isWhole) return NOTHING;
+      throw hidden();
+    }
+    const page = await scanStream(group.log, search, streamId, from, Math.min(to, version), visit);
+    return isWhole ? page : unlessHidden(page);
+  }
+
+  /** Whether the stream's latest event is known: it stands behind all that damage hides. */
+  async #isEndSure(group: SoleVoter, search: LogSearch, streamId: Uint8Array): Promise<boolean> {
+    if (!group.log.hidesFrames) return true;
+    const head = await search.findHead(streamId);
+    return head !== null && group.log.isBehindDamage(head.segment, head.offset);
+  }
+
+  async #sureVersion(streamId: Uint8Array, partitionKey: Uint8Array): Promise<number | null> {
+    const { group, search } = this.#bucketOf(this.#partitionOf(partitionKey));
+    const head = await this.#headForReading(streamId, partitionKey);
+    if (!(await this.#isEndSure(group, search, streamId))) throw hidden();
+    return appliedVersion(head, partitionKey);
   }
 
   /** Shows the first of these places that holds the event, as long as all of it is in memory. */
@@ -304,6 +332,7 @@ export class Store implements EventStore, AsyncDisposable {
         if (showEvent(cursor, bucket.group, frame, eventId, visit)) return true;
       }
     }
+    if (this.#buckets.some(({ group }) => group.log.hidesFrames)) throw hidden();
     return false;
   }
 
@@ -354,6 +383,16 @@ function showEvent(
     }
   } while (cursor.next());
   return false;
+}
+
+/** What was asked for may be where the log is damaged. */
+const hidden = (): SierraError =>
+  new SierraError('READERR', 'read error: later events may be in a damaged part of the log');
+
+/** A page that is not full would say that nothing follows. */
+function unlessHidden(page: PageEnd): PageEnd {
+  if (page.hasMore) return page;
+  throw hidden();
 }
 
 /** The stream's version under this key, or null. */

@@ -48,7 +48,7 @@ import {
 } from './journal-format.ts';
 import type { SealedSegments } from './sealed-segments.ts';
 import { isDiskFull } from './system-error.ts';
-import { type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import { type SegmentHeader, segmentHeaderBytes, UNKNOWN_SEQUENCE } from './segment-format.ts';
 import type { DamagedRange } from './damage-scan.ts';
 import { type Chunk, Tail } from './tail.ts';
 import { YoungSegment } from './young-segment.ts';
@@ -126,6 +126,8 @@ export class BucketLog implements JournalParty {
   /** Next sequence per partition slot, counting every frame, and counting committed ones only. */
   readonly #next: number[];
   readonly #appliedNext: number[];
+  #hiddenUntil: { readonly segment: number; readonly offset: number } | null = null;
+  readonly #unsure = new Set<number>();
   #writing: Promise<void> | null = null;
   #stopped = false;
   #waitsForSpace = true;
@@ -266,6 +268,7 @@ export class BucketLog implements JournalParty {
     if (frameKindOf(bytes, from) === frameKind.events) {
       const slot = this.#slot(framePartition(bytes, from));
       this.#next[slot] = frameFirstSequence(bytes, from) + frameEventCount(bytes, from);
+      this.#unsure.delete(slot);
     }
     this.commit(index);
     return null;
@@ -291,6 +294,34 @@ export class BucketLog implements JournalParty {
       if (error instanceof DamageError) this.noteDamage(error);
       throw error;
     }
+  }
+
+  /**
+   * Takes note of damage that recovery met. What stood there is in no index; `unsure` are the slots of partitions whose
+   * latest events may be among it.
+   */
+  quarantine(damage: readonly DamagedRange[], unsure: ReadonlySet<number>): void {
+    this.damage.push(...damage);
+    const last = [...damage].sort((a, b) => a.segment - b.segment || a.to - b.to).at(-1);
+    if (last !== undefined) this.#hiddenUntil = { segment: last.segment, offset: last.to };
+    for (const slot of unsure) this.#unsure.add(slot);
+  }
+
+  /** Whether `segment`:`offset` lies behind everything that damage hides: later frames are all known. */
+  isBehindDamage(segment: number, offset: number): boolean {
+    const until = this.#hiddenUntil;
+    if (until === null || segment > until.segment) return true;
+    return segment === until.segment && offset >= until.offset;
+  }
+
+  /** Whether damage hides frames that no index knows. */
+  get hidesFrames(): boolean {
+    return this.#hiddenUntil !== null;
+  }
+
+  /** Whether the partition's latest event is known. */
+  isEndSure(partition: number): boolean {
+    return !this.#unsure.has(this.#slot(partition));
   }
 
   noteDamage({ segment, offset, reason }: DamageError): void {
@@ -382,7 +413,9 @@ export class BucketLog implements JournalParty {
       firstIndex: this.#end.index + 1,
       groupId: this.groupId,
       previousCrc: this.#end.crc,
-      nextSequences: [...this.#next],
+      nextSequences: this.#next.map((next, slot) =>
+        this.#unsure.has(slot) ? UNKNOWN_SEQUENCE : next,
+      ),
     };
     this.young.push(new YoungSegment(this.#context.files, this.#context.folder, header, 0));
     this.#end.segment += 1;

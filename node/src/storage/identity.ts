@@ -1,6 +1,10 @@
-/** `identity.json`: what a data directory is, and what it can not become. `docs/formats/directory.md`. */
+/**
+ * `identity.json`: what a data directory is, and what it can not become. `docs/formats/directory.md`. Its last member is
+ * a checksum: the CRC32C, in hex, of the others as JSON without blanks, in their order.
+ */
 import { uuidText } from '../../../common/ids.ts';
 import type { Random } from '../../../common/random.ts';
+import { crc32c } from './crc.ts';
 import { OpenError } from './errors.ts';
 import { type FileSystem, replaceFile } from './file-system.ts';
 import { IDENTITY_FILE } from './names.ts';
@@ -66,9 +70,16 @@ export async function readIdentity(files: FileSystem, directory: string): Promis
   return identity;
 }
 
+const checksum = (identity: Identity): string =>
+  crc32c(Buffer.from(JSON.stringify(identity)))
+    .toString(16)
+    .padStart(8, '0');
+
 function parse(text: string): Identity | null {
   try {
-    const value = JSON.parse(text) as Partial<Identity>;
+    const { checksum: stated, ...value } = JSON.parse(text) as Partial<Identity> & {
+      checksum?: unknown;
+    };
     const whole =
       typeof value.formatVersion === 'number' &&
       typeof value.memberId === 'string' &&
@@ -77,7 +88,11 @@ function parse(text: string): Identity | null {
       typeof value.partitionCount === 'number' &&
       typeof value.bootCount === 'number' &&
       typeof value.initialized === 'boolean';
-    return whole ? (value as Identity) : null;
+    if (!whole) return null;
+    const identity = value as Identity;
+    // Another version may count otherwise; it is refused by its number.
+    const isOther = identity.formatVersion !== FORMAT_VERSION;
+    return isOther || stated === checksum(identity) ? identity : null;
   } catch {
     return null;
   }
@@ -88,7 +103,7 @@ export async function writeIdentity(
   directory: string,
   identity: Identity,
 ): Promise<void> {
-  const text = `${JSON.stringify(identity, null, 2)}\n`;
+  const text = `${JSON.stringify({ ...identity, checksum: checksum(identity) }, null, 2)}\n`;
   await replaceFile(files, directory, IDENTITY_FILE, Buffer.from(text));
 }
 

@@ -41,7 +41,12 @@ import { type JournalScan, replayJournal } from './journal-scan.ts';
 import { journalFileName, parseSegmentFileName, segmentFileName } from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import type { SealedSegments } from './sealed-segments.ts';
-import { decodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from './segment-format.ts';
+import {
+  decodeSegmentHeader,
+  type SegmentHeader,
+  segmentHeaderBytes,
+  UNKNOWN_SEQUENCE,
+} from './segment-format.ts';
 import { isDiskFull } from './system-error.ts';
 import { YoungSegment } from './young-segment.ts';
 import { readYoungSnapshot } from './young-snapshot.ts';
@@ -55,6 +60,8 @@ export interface SegmentsFound {
   readonly young: YoungSegment[];
   readonly damage: DamagedRange[];
   readonly nextSequences: number[];
+  /** Slots of partitions whose latest events may be among those that damage hides. */
+  readonly unsure: Set<number>;
 }
 
 export interface RecoveryContext {
@@ -85,18 +92,50 @@ export async function findSegments(
   };
   if (end.index === 0) {
     const young = [new YoungSegment(files, folder, empty, 0)];
-    return { young, damage: [], nextSequences: [...empty.nextSequences] };
+    return { young, damage: [], nextSequences: [...empty.nextSequences], unsure: new Set() };
   }
-  const found: SegmentsFound = { young: [], damage: [], nextSequences: [...empty.nextSequences] };
+  const found: SegmentsFound = {
+    young: [],
+    damage: [],
+    nextSequences: [...empty.nextSequences],
+    unsure: new Set(),
+  };
   const numbers = new Set(
     (await files.list(folder)).map(parseSegmentFileName).filter((n) => n !== null),
   );
   for (let number = 0; number < end.segment; number += 1) {
     if (numbers.has(number)) await findSealed(context, number, found);
-    else found.damage.push({ segment: number, from: 0, to: 0, reason: 'the file is missing' });
+    else
+      noteLoss(context, found, { segment: number, from: 0, to: 0, reason: 'the file is missing' });
   }
   await loadYoung(context, end.segment, end.offset, empty, found, checkpoint);
+  noteShortSegments(context.sealed, found);
   return found;
+}
+
+/** Damage that hides frames, maybe the latest of any partition. */
+function noteLoss(context: RecoveryContext, found: SegmentsFound, range: DamagedRange): void {
+  found.damage.push(range);
+  for (let slot = 0; slot < context.slots; slot += 1) found.unsure.add(slot);
+}
+
+/** A segment may have been cut between two frames: the next one tells how many frames it had. */
+function noteShortSegments(sealed: SealedSegments, found: SegmentsFound): void {
+  const firstIndexes = new Map([
+    ...sealed.segments.map(({ number, index }) => [number, index.summary.firstIndex] as const),
+    ...found.young.flatMap(({ number, header, damaged }) =>
+      damaged || found.damage.some(({ segment, from }) => segment === number && from === 0)
+        ? []
+        : [[number, header.firstIndex] as const],
+    ),
+  ]);
+  for (const { number, index } of sealed.segments) {
+    const { lastIndex, end } = index.summary;
+    const next = firstIndexes.get(number + 1) ?? lastIndex + 1;
+    if (next === lastIndex + 1) continue;
+    const reason = `ends with frame ${String(lastIndex)}, the next segment begins with ${String(next)}`;
+    found.damage.push({ segment: number, from: end, to: end, reason });
+  }
 }
 
 async function findSealed(
@@ -118,7 +157,7 @@ async function findSealed(
     if (segment !== undefined) segment.damaged = true;
     if (found.damage.every((range) => range.segment !== number)) {
       const { offset, reason } = error;
-      found.damage.push({ segment: number, from: offset, to: offset + 1, reason });
+      noteLoss(context, found, { segment: number, from: offset, to: offset + 1, reason });
     }
   }
 }
@@ -137,7 +176,8 @@ async function loadYoung(
   const size = (await files.sizeOf(path)) ?? 0;
   const read = size === 0 ? 'the file is missing' : await readHeader(files, path);
   if (typeof read === 'string') {
-    found.damage.push({ segment: number, from: 0, to: segmentHeaderBytes(slots), reason: read });
+    const to = segmentHeaderBytes(slots);
+    noteLoss(context, found, { segment: number, from: 0, to, reason: read });
   }
   const header = typeof read === 'string' ? fallback : read;
   if (checkpoint !== null && typeof read !== 'string' && size >= end) {
@@ -145,12 +185,19 @@ async function loadYoung(
     if (snapshot !== null) {
       found.young.push(new YoungSegment(files, folder, read, end, snapshot.index));
       snapshot.nextSequences.forEach((next, i) => (found.nextSequences[i] = next));
+      found.unsure.clear();
       return;
     }
   }
   const segment = new YoungSegment(files, folder, header ?? unknownHeader(context, number), end);
   found.young.push(segment);
-  if (header !== null) header.nextSequences.forEach((next, i) => (found.nextSequences[i] = next));
+  if (typeof read !== 'string') {
+    found.unsure.clear();
+    read.nextSequences.forEach((next, slot) => {
+      if (next === UNKNOWN_SEQUENCE) found.unsure.add(slot);
+      else found.nextSequences[slot] = next;
+    });
+  }
   if (size === 0) return;
   const start = {
     segment: number,
@@ -159,19 +206,24 @@ async function loadYoung(
     crc: segment.header.previousCrc,
   };
   const whole = Math.min(size, end);
+  const lastSeen = new Map<number, number>();
   const result = await scanPastDamage(files, path, start, whole, (bytes, at, offset) => {
     segment.index.add(bytes, at, offset);
     if (frameKindOf(bytes, at) !== frameKind.events) return;
     const slot = (framePartition(bytes, at) - bucket) / bucketCount;
     found.nextSequences[slot] = frameFirstSequence(bytes, at) + frameEventCount(bytes, at);
+    lastSeen.set(slot, offset);
   });
-  found.damage.push(...result.damage);
+  for (const range of result.damage) noteLoss(context, found, range);
+  const lostUntil = result.damage.at(-1)?.to ?? 0;
+  for (const [slot, offset] of lastSeen) if (offset >= lostUntil) found.unsure.delete(slot);
   if (checkpoint === null) return;
   if (size < end) {
-    found.damage.push({ segment: number, from: size, to: end, reason: 'the file is cut short' });
+    const reason = 'the file is cut short';
+    noteLoss(context, found, { segment: number, from: size, to: end, reason });
   } else if (result.damage.length === 0 && result.lastCrc !== checkpoint.end.crc) {
     const reason = 'ends in another frame than the checkpoint names';
-    found.damage.push({ segment: number, from: end - 1, to: end, reason });
+    noteLoss(context, found, { segment: number, from: end - 1, to: end, reason });
   }
 }
 

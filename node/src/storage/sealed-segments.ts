@@ -170,6 +170,11 @@ export class SealedSegments {
   async admit(number: number, end: number): Promise<void> {
     const { folder, cache, openFiles, builds, observer, bucket } = this.#context;
     let index = await SegmentIndex.open(openFiles, folder, number, cache);
+    if (typeof index !== 'string' && index.summary.end !== end) {
+      const { end: other } = index.summary;
+      await index.close();
+      index = `belongs to a segment of ${String(other)} bytes, the file has ${String(end)}`;
+    }
     if (typeof index === 'string') {
       observer.recovery('index rebuilt', { bucket, segment: number, reason: index });
       await builds.build(folder, number, end);

@@ -7,7 +7,8 @@
  *  8 u32 header length     14 u16 partition slots    26 u16 zero                       44 u32 crc of the frame before
  *                          16 u32 segment number                                       48 u32 crc of the header but this
  *                                                                                         field
- * 52 u48 next sequence of each partition of the bucket, in ascending partition order, as of the segment's start
+ * 52 u48 next sequence of each partition of the bucket, in ascending partition order, as of the segment's start; all ones
+ *    where damage before it hides what it was
  * ```
  */
 import { readUint32, readUint48, writeUint32, writeUint48 } from './bytes.ts';
@@ -15,6 +16,9 @@ import { crc32c } from './crc.ts';
 
 const MAGIC = Buffer.from('SDBSEGM1', 'latin1');
 const FIXED_BYTES = 52;
+
+/** Next sequence of a partition whose latest events are damaged. */
+export const UNKNOWN_SEQUENCE: number = 2 ** 48 - 1;
 
 export interface SegmentHeader {
   readonly bucket: number;

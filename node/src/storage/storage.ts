@@ -448,7 +448,7 @@ class Opening {
       found.young,
       found.nextSequences,
     );
-    log.damage.push(...found.damage);
+    log.quarantine(found.damage, found.unsure);
     return log;
   }
 

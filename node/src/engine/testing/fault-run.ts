@@ -124,7 +124,7 @@ export class FaultRun {
    * remembered, and must be there as a whole or not at all from then on.
    */
   async sendTogether(count: number): Promise<string[]> {
-    const { model, commands, clock } = this.#shared;
+    const { model, clock } = this.#shared;
     clock.step(1);
     const replies = Array.from({ length: count }, () => {
       const request = this.#newStream();
@@ -141,13 +141,12 @@ export class FaultRun {
       });
     });
     const codes = await Promise.all(replies);
-    void commands;
     return codes;
   }
 
   /** Opens the disk, checks everything, settles what is unknown, works on, opens and checks once more. */
   async checkOn(disk: SimulatedFileSystem): Promise<void> {
-    const model = copyOfModel(this.#shared.model);
+    const model = this.#shared.model.copy();
     const unknown = this.#shared.unknown.map(({ request }) => copyOf(request));
     const commands = new RandomCommands(seededRandom(disk.seed), model);
     const run = new FaultRun(disk, this.#options, {
@@ -190,9 +189,4 @@ export class FaultRun {
       ],
     };
   }
-}
-
-/** A model of its own, so that two outcomes of the same past can be looked at. */
-function copyOfModel(model: StoreModel): StoreModel {
-  return model.copy();
 }
