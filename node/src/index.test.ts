@@ -239,7 +239,7 @@ test('a stream keeps the partition key of its first event', async () => {
 
 test('options out of their bounds are refused', async () => {
   assert.match(await refused('INVALIDARG', Database.memory({ bucketCount: 0 })), /bucketCount/);
-  await refused('INVALIDARG', Database.memory({ partitionCount: 2 }));
+  await refused('INVALIDARG', Database.memory({ bucketCount: 3, partitionCount: 2 }));
   await refused('INVALIDARG', Database.memory({ segmentBytes: 1000.5 }));
   await refused('INVALIDARG', Database.memory({ appendMaxBytes: 1024 * 1024 }));
 });

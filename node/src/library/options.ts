@@ -7,9 +7,15 @@ const GIB = 1024 * MIB;
 
 /** How a database is opened. Every field may be left out. Sizes are bytes. */
 export interface DatabaseOptions {
-  /** Logs that the partitions are spread over, 1 to 256. Default 4. Fixed when the directory is first used. */
+  /**
+   * Logs that the partitions are spread over, 1 to 256. Fixed when the directory is first used. Default: the directory's
+   * own, 4 for a new one.
+   */
   readonly bucketCount?: number;
-  /** Partitions, 1 to 65,535, at least `bucketCount`. Default 32. Fixed when the directory is first used. */
+  /**
+   * Partitions, 1 to 65,535, at least `bucketCount`. Fixed when the directory is first used. Default: the directory's own,
+   * 32 for a new one.
+   */
   readonly partitionCount?: number;
   /** Where a segment file ends, 128 KiB to 2 GiB. Default 256 MiB. Holds for new segments. */
   readonly segmentBytes?: number;
@@ -73,10 +79,11 @@ export function storeOptions(given: DatabaseOptions): Partial<StoreOptions> {
       );
     }
   }
-  const all = { ...defaultStoreOptions, ...options };
-  if (all.partitionCount < all.bucketCount) {
+  const { bucketCount = 1, partitionCount = bucketCount } = options;
+  if (partitionCount < bucketCount) {
     throw invalidArgument('partitionCount must be at least bucketCount');
   }
+  const all = { ...defaultStoreOptions, ...options };
   const largest = Math.floor(Math.min(all.journalFileBytes / 4, all.segmentBytes));
   const { appendMaxBytes = Math.min(all.appendMaxBytes, largest) } = options;
   if (appendMaxBytes > largest) {

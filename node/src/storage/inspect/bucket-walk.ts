@@ -20,7 +20,12 @@ import {
 } from '../frame-format.ts';
 import type { LogPosition } from '../journal-format.ts';
 import { parseSegmentFileName, segmentFileName } from '../names.ts';
-import { decodeSegmentHeader, type SegmentHeader, segmentHeaderBytes } from '../segment-format.ts';
+import {
+  decodeSegmentHeader,
+  type SegmentHeader,
+  segmentHeaderBytes,
+  UNKNOWN_SEQUENCE,
+} from '../segment-format.ts';
 import { FrameCheck } from './frame-check.ts';
 import type { JournalFrame, JournalInventory } from './journal-inventory.ts';
 import { LossCount } from './loss-count.ts';
@@ -215,7 +220,7 @@ export class BucketWalk {
     const { bucket, bucketCount } = this.#context;
     this.#lost.noteIndex(header.firstIndex - 1);
     header.nextSequences.forEach((next, slot) => {
-      this.#lost.noteSequence(bucket + slot * bucketCount, next);
+      if (next !== UNKNOWN_SEQUENCE) this.#lost.noteSequence(bucket + slot * bucketCount, next);
     });
   }
 
