@@ -28,6 +28,8 @@ export interface RepairOptions {
   readonly apply: boolean;
   readonly clock: Clock;
   readonly random: Random;
+  /** Size of the journal's files where none of those found tells it. Default 64 MiB. */
+  readonly journalFileBytes?: number;
 }
 
 export interface RepairResult {
@@ -39,7 +41,6 @@ export interface RepairResult {
 }
 
 const COPY_BYTES = 1024 * 1024;
-/** Where no journal file tells how large they are. */
 const JOURNAL_FILE_BYTES = 64 * 1024 * 1024;
 const JOURNAL_FILES_MAX = 64;
 const GROUP_ID_BYTES = 16;
@@ -198,7 +199,7 @@ class Repair {
       journalFolder(directory),
       {
         bucketCount: identity.bucketCount,
-        fileBytes: journal.fileBytes ?? JOURNAL_FILE_BYTES,
+        fileBytes: journal.fileBytes ?? this.#options.journalFileBytes ?? JOURNAL_FILE_BYTES,
         filesMax: JOURNAL_FILES_MAX,
         random,
       },

@@ -210,3 +210,14 @@ export async function copyTree(from: FileSystem, to: FileSystem, folder: string)
     await file.close();
   }
 }
+
+/** Paths of all files below a folder. */
+export async function pathsBelow(files: FileSystem, folder: string): Promise<string[]> {
+  const paths: string[] = [];
+  for (const name of await files.list(folder)) {
+    const path = `${folder}/${name}`;
+    const size = await files.sizeOf(path).catch(() => null);
+    paths.push(...(size === null ? await pathsBelow(files, path) : [path]));
+  }
+  return paths;
+}
