@@ -101,7 +101,8 @@ async function interrupt(
   const whole = damaged.clone();
   await repair(whole);
   const operations = whole.history.length;
-  const wanted = await kept(whole);
+  const wanted = await kept(whole.clone());
+  assert.deepEqual(await kept(whole.afterPowerCut()), wanted);
   for (let i = 0; i < 4; i += 1) {
     const disk = damaged.clone({ seed: seed + i });
     disk.crashAfter(1 + random.below(operations));

@@ -82,20 +82,31 @@ describe('verify and repair', () => {
       after.findings.filter(({ kind }) => kind !== 'note'),
       [],
     );
-    const opened = await FilledDirectory.open(files, DIRECTORY);
-    assert.deepEqual(
-      opened.storage.logs.map((log) => log.damage),
-      [[], []],
-    );
-    await opened.append(0);
-    await opened.close();
     const kept: FilledEvent[][] = [];
     for (const bucket of [0, 1]) {
       const events = await eventsOnDisk(files, DIRECTORY, bucket);
       assert.deepEqual(events, ofBucket(original.events, bucket).slice(0, events.length));
       kept.push(events);
     }
+    await goOn(kept.flat());
     return { report, kept };
+  }
+
+  /** Appends go on behind what is kept, through new segments. */
+  async function goOn(kept: readonly FilledEvent[]): Promise<void> {
+    const opened = await FilledDirectory.open(files, DIRECTORY, { after: kept, seed: 77 });
+    assert.deepEqual(
+      opened.storage.logs.map((log) => log.damage),
+      [[], []],
+    );
+    await opened.append(60);
+    await opened.close();
+    for (const bucket of [0, 1]) {
+      const events = await eventsOnDisk(files, DIRECTORY, bucket);
+      assert.deepEqual(events, ofBucket(opened.events, bucket));
+    }
+    const report = await verifyDirectory(files, DIRECTORY);
+    assert.deepEqual(report.findings, [], formatReport(report));
   }
 
   /** The losses that the report names are exactly the events that are gone. */

@@ -41,7 +41,7 @@ describe('the background scrub', () => {
     const first = await FilledDirectory.open(files, DIRECTORY);
     await first.append(200);
     await first.close();
-    directory = await FilledDirectory.open(files, DIRECTORY, { after: first });
+    directory = await FilledDirectory.open(files, DIRECTORY, { after: first.events });
     time = new FakeTime();
     events = new EventEmitter();
     recovered = [];

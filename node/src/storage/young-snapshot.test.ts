@@ -113,7 +113,10 @@ describe('the snapshot of young indexes', () => {
   it('the log has gone on and the process crashed: the older one plus the journal, or the segment', async () => {
     for (const count of [1, 30, 200]) {
       const { files, directory } = await closed();
-      const again = await FilledDirectory.open(files, DIRECTORY, { after: directory, seed: count });
+      const again = await FilledDirectory.open(files, DIRECTORY, {
+        after: directory.events,
+        seed: count,
+      });
       await again.append(count);
       const crashed = new CountingFiles();
       await copyTree(files, crashed, DIRECTORY);

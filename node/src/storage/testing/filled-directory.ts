@@ -48,21 +48,21 @@ export interface FillOptions {
   readonly settings?: Partial<StorageSettings>;
   readonly seed?: number;
   readonly observer?: StorageObserver;
-  /** Who filled the directory before: streams and events go on where it left them. */
-  readonly after?: FilledDirectory;
+  /** What the directory holds: streams and events go on behind it. */
+  readonly after?: readonly FilledEvent[];
 }
 
 export class FilledDirectory {
   readonly events: FilledEvent[] = [];
   readonly storage: Storage;
   readonly #random: ReturnType<typeof seededRandom>;
-  readonly #versions: Map<string, number>;
+  readonly #versions = new Map<string, number>();
 
-  private constructor(storage: Storage, seed: number, after: FilledDirectory | undefined) {
+  private constructor(storage: Storage, seed: number, after: readonly FilledEvent[]) {
     this.storage = storage;
     this.#random = seededRandom(seed + 1);
-    this.#versions = new Map(after === undefined ? [] : after.#versions);
-    this.events.push(...(after?.events ?? []));
+    this.events.push(...after);
+    for (const { streamId, version } of after) this.#versions.set(streamId, version + 1);
     for (const log of storage.logs) {
       log.onDurable = (index): void => {
         log.commit(index);
@@ -87,7 +87,7 @@ export class FilledDirectory {
         throw error;
       },
     });
-    return new FilledDirectory(storage, seed, options.after);
+    return new FilledDirectory(storage, seed, options.after ?? []);
   }
 
   /** Appends `count` events to some twenty streams of a bucket's partitions, in rounds of a few, and waits for them. */
