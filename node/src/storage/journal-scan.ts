@@ -124,7 +124,7 @@ function read(slot: number, content: Buffer): FileReading {
     lap: run?.lap ?? null,
     run,
     highestRound: Math.max(run?.last.number ?? 0, highestRound(content, from, salt)),
-    tornBytes: run === null ? 0 : tornLength(content, from, salt, run.last),
+    tornBytes: run === null ? 0 : tornLength(content, from, run.last),
   };
 }
 
@@ -232,17 +232,14 @@ function highestRound(content: Buffer, from: number, salt: number): number {
   return highest;
 }
 
-/** Bytes of the unfinished round at `at`, told from what an earlier lap left there. */
-function tornLength(content: Buffer, at: number, salt: number, last: RoundHeader): number {
-  if (decodeRound(content, at, salt) !== null) return 0;
-  if (at + PAGE_BYTES > content.length || content.subarray(at, at + 32).every((b) => b === 0)) {
-    return 0;
-  }
-  const claimed = readUint32(content, at + 8);
-  const number = readUint32(content, at + 16);
-  return number === (last.number + 1) % 2 ** 32
-    ? Math.min(claimed, content.length - at)
-    : PAGE_BYTES;
+/**
+ * Bytes of the unfinished round at `at`: one whose header says that it is the next. Anything else there is what an earlier
+ * lap has left, often the middle of a long round.
+ */
+function tornLength(content: Buffer, at: number, last: RoundHeader): number {
+  if (at + PAGE_BYTES > content.length || readUint32(content, at) !== ROUND_MAGIC) return 0;
+  if (readUint32(content, at + 16) !== (last.number + 1) % 2 ** 32) return 0;
+  return Math.min(readUint32(content, at + 8), content.length - at);
 }
 
 /** Every entry of the laps found by the scan, in order, with the buffer it stands in. */
