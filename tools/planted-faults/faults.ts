@@ -1,0 +1,190 @@
+/**
+ * Mistakes that a change might make, one line each, and the suite that must notice it. `plant.ts` puts one into the
+ * source as it is loaded; `e2e/planted-faults.test.ts` runs the suites. Nothing of this is in the program itself.
+ */
+export interface PlantedFault {
+  readonly name: string;
+  /** Source file, from the root of the repository. */
+  readonly file: string;
+  /** Text that occurs exactly once in it. */
+  readonly find: string;
+  readonly replace: string;
+  /** Test file that must fail. */
+  readonly suite: string;
+  /** Where given, only tests with this name, so that others do not take time. */
+  readonly tests?: string;
+}
+
+const crash = { suite: 'node/src/engine/crash.test.ts' };
+const model = { suite: 'node/src/engine/model.test.ts' };
+const damage = { suite: 'node/src/engine/damage.test.ts' };
+const faults = { suite: 'node/src/engine/faults.test.ts' };
+
+export const plantedFaults: readonly PlantedFault[] = [
+  {
+    name: 'the journal is written and not synced',
+    file: 'node/src/storage/journal.ts',
+    find: 'await file.handle.writeDurably(round.buffer',
+    replace: 'await file.handle.write(round.buffer',
+    ...crash,
+  },
+  {
+    name: 'an append is answered before its round is durable',
+    file: 'node/src/storage/journal.ts',
+    find: 'await this.#write(round);\n      this.#publish(round);',
+    replace:
+      'const writing = this.#write(round);\n      this.#publish(round);\n      await writing;',
+    ...crash,
+  },
+  {
+    name: 'the folder of a new segment is not synced',
+    file: 'node/src/storage/young-segment.ts',
+    find: 'await this.#files.syncDirectory(this.#folder);',
+    replace: '',
+    ...crash,
+  },
+  {
+    name: 'the folder of a new journal file is not synced',
+    file: 'node/src/storage/journal.ts',
+    find: 'await this.#files.rename(temporary, path);\n      await this.#files.syncDirectory(this.#folder);',
+    replace: 'await this.#files.rename(temporary, path);',
+    ...crash,
+  },
+  {
+    name: 'the name of the data directory is not synced',
+    file: 'node/src/storage/storage.ts',
+    find: 'await syncAncestors(files, this.#directory);',
+    replace: '',
+    ...crash,
+  },
+  {
+    name: 'a derived file or the identity is renamed before it is synced',
+    file: 'node/src/storage/file-system.ts',
+    find: 'await file.sync();',
+    replace: '',
+    ...crash,
+  },
+  {
+    name: 'a torn round is trusted',
+    file: 'node/src/storage/journal-format.ts',
+    find: 'if (crc32c(bytes.subarray(at + 8, at + length), salt) !== crc) return null;',
+    replace: '',
+    ...crash,
+  },
+  {
+    name: 'recovery trusts the page cache: segments are not written again',
+    file: 'node/src/storage/storage.ts',
+    find: "if (frames > 0) observer.recovery('replayed', { frames });\n    await Promise.all(logs.map((log) => log.settle()));",
+    replace: "if (frames > 0) observer.recovery('replayed', { frames });",
+    ...crash,
+  },
+  {
+    name: 'recovery trusts the page cache: the last round is not made durable',
+    file: 'node/src/storage/storage.ts',
+    find: 'await secureLastRound(files, folder, scan);',
+    replace: '',
+    suite: 'node/src/storage/recovery.test.ts',
+  },
+  {
+    name: 'a journal file is reused while segments lack what it holds',
+    file: 'node/src/storage/journal.ts',
+    find: 'return this.#ring.find((file) => file.lap === null);',
+    replace:
+      'return this.#ring.find((file) => file.lap === null) ?? this.#ring.find((file) => file !== this.#current);',
+    ...crash,
+  },
+  {
+    name: 'a journal file is reused before the checkpoint that frees it',
+    file: 'node/src/storage/journal.ts',
+    find: 'await this.#writeCheckpoint(settledLap);',
+    replace: '',
+    suite: 'node/src/storage/journal.test.ts',
+  },
+  {
+    name: 'a checkpoint claims what is written, not what is synced',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'votedForSelf: this.votedForSelf,\n      end: this.#synced,',
+    replace: 'votedForSelf: this.votedForSelf,\n      end: this.#written,',
+    ...crash,
+  },
+  {
+    name: 'damage in the middle of the journal is taken for its end',
+    file: 'node/src/storage/journal-scan.ts',
+    find: 'if (later > last.number) {',
+    replace: 'if (later < 0) {',
+    suite: 'node/src/storage/journal-scan.test.ts',
+  },
+  {
+    name: 'a journal file that was cut short is passed over',
+    file: 'node/src/storage/journal-scan.ts',
+    find: 'if (cut !== undefined) return',
+    replace: 'if (cut === null) return',
+    suite: 'node/src/storage/journal-scan.test.ts',
+  },
+  {
+    name: 'damage in a segment is skipped without a word',
+    file: 'node/src/storage/recovery.ts',
+    find: 'for (const range of result.damage) noteLoss(context, found, range);',
+    replace: '',
+    ...damage,
+  },
+  {
+    name: 'reads do not check the checksum of a frame',
+    file: 'node/src/storage/frame-format.ts',
+    find: "if (crc32c(b.subarray(at + 8, at + length)) !== frameCrc(b, at)) return 'checksum mismatch';",
+    replace: '',
+    ...damage,
+  },
+  {
+    name: 'the first frame of a segment is left out of its index',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'this.#youngOf(committed.segment).index.add(buffer, at, committed.offset);',
+    replace:
+      'if (committed.offset !== this.#headerBytes) this.#youngOf(committed.segment).index.add(buffer, at, committed.offset);',
+    ...model,
+  },
+  {
+    name: 'a segment that ends is not told where',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'current.end = this.#end.offset;',
+    replace: 'current.end = this.#end.offset - 1;',
+    ...model,
+  },
+  {
+    name: 'frames are visible before they are durable',
+    file: 'node/src/replication/sole-voter.ts',
+    find: 'return this.log.finish(place, length, { ...fields, term: this.log.term });',
+    replace:
+      'const index = this.log.finish(place, length, { ...fields, term: this.log.term });\n    queueMicrotask(() => this.#commit(index));\n    return index;',
+    ...crash,
+  },
+  {
+    name: 'an answer does not wait for the frame that it tells of',
+    file: 'node/src/engine/bucket-writer.ts',
+    find: 'const frame = this.#frameInFlight(index);',
+    replace: 'const frame = this.#frameInFlight(-index);',
+    ...model,
+  },
+  {
+    name: 'event ids that clients supplied are forgotten when a frame is applied',
+    file: 'node/src/engine/frame-encoder.ts',
+    find: '(event.eventId === null ? 0 : ID_SUPPLIED)',
+    replace: '0',
+    ...model,
+  },
+  {
+    name: 'a failed sync of a segment is taken for a success',
+    file: 'node/src/storage/young-segment.ts',
+    find: 'await (await this.#opening).sync();',
+    replace: 'await (await this.#opening).sync().catch(() => undefined);',
+    ...faults,
+  },
+  {
+    name: 'appends in flight when the disk failed are called not done',
+    file: 'node/src/engine/store.ts',
+    find: "'QUORUMFAILED',\n      'write outcome unknown, the disk failed",
+    replace: "'TRYAGAIN',\n      'write outcome unknown, the disk failed",
+    ...faults,
+    tests: 'is unknown',
+  },
+];
