@@ -53,7 +53,7 @@ function append(store: Store, streamId: Buffer, payload: Buffer): Promise<void> 
     payload,
   };
   return new Promise((resolve, reject) => {
-    store.append({ partitionKey: defaultPartitionKey(streamId), events: [event] }, (error) => {
+    void store.append({ partitionKey: defaultPartitionKey(streamId), events: [event] }, (error) => {
       if (error === null) resolve();
       else reject(error);
     });

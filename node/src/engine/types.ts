@@ -3,6 +3,9 @@
  * stay bytes; UUIDs are 16 bytes. Numbers are whole and below 2^53.
  */
 import type { SierraError } from '../../../common/errors.ts';
+import type { CacheStatistics } from '../storage/block-cache.ts';
+
+export type { CacheStatistics } from '../storage/block-cache.ts';
 
 /**
  * Condition on a stream before an event: `any`, `exists` (one event or more), `empty` (none), or the exact current
@@ -98,16 +101,6 @@ export interface PartitionRange extends Range {
 /** Whether the range holds at least one event behind the last one taken. */
 export interface PageEnd {
   readonly hasMore: boolean;
-}
-
-export interface CacheStatistics {
-  readonly hits: number;
-  readonly misses: number;
-  readonly entries: number;
-  readonly memoryBytes: number;
-  readonly maxBytes: number;
-  readonly blockBytes: number;
-  readonly evictions: number;
 }
 
 /** Facts of the data directory that clients see. */
