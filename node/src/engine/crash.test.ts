@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { seededRandom } from '../../../common/random.ts';
+import type { SimulatedFileSystem } from '../storage/testing/simulated-file-system.ts';
 import { type Crash, type CrashPlan, type Life, runCrashes } from './testing/crash-runner.ts';
-import { seeds, underSeed } from './testing/seeds.ts';
+import { seeds, underSeed } from '../../../common/testing/seeds.ts';
 
 const FILE = 'node/src/engine/crash.test.ts';
 const powerCut: Crash = { unsynced: 'drawn' };
@@ -24,7 +25,14 @@ function drawPlan(seed: number): CrashPlan {
       crash: crashes[random.below(crashes.length)]!,
     });
   }
-  return { seed, lives, largePercent: random.below(3) * 15 };
+  const largePercent = random.below(3) * 15;
+  // Segments that lag behind make the journal go round before they have what it holds.
+  const lags = random.below(4) === 0;
+  const onDisk = (disk: SimulatedFileSystem): void => {
+    if (!lags) return;
+    disk.delayNext({ operation: ['create', 'write', 'sync'], path: /\.log$/, times: 1000 }, 60);
+  };
+  return { seed, lives, largePercent: lags ? 50 : largePercent, onDisk };
 }
 
 test('random crashes', async (t) => {

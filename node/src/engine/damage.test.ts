@@ -4,7 +4,7 @@ import test from 'node:test';
 
 import type { SimulatedFileSystem } from '../storage/testing/simulated-file-system.ts';
 import { type Damage, DamageRun, removeDurably } from './testing/damage-run.ts';
-import { seeds, underSeed } from './testing/seeds.ts';
+import { seeds, underSeed } from '../../../common/testing/seeds.ts';
 
 const FILE = 'node/src/engine/damage.test.ts';
 const segments = '/data/buckets/00000/segments';
@@ -26,7 +26,7 @@ const cut = (path: string, keep: (bytes: number) => number) => (disk: SimulatedF
 };
 
 test('random damage', async (t) => {
-  for (const seed of seeds(5)) {
+  for (const seed of seeds(5, 20)) {
     await t.test(`seed ${seed}`, () =>
       underSeed(FILE, seed, async () => {
         const run = await DamageRun.prepare(seed);

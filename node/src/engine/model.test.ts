@@ -7,7 +7,7 @@ import { openStore, type Store, type StoreOptions } from './index.ts';
 import { RandomCommands } from './testing/commands.ts';
 import { StoreModel } from './testing/model.ts';
 import { ModelledStore } from './testing/modelled-store.ts';
-import { seeds, underSeed } from './testing/seeds.ts';
+import { seeds, underSeed } from '../../../common/testing/seeds.ts';
 import { SteppingClock } from './testing/stepping-clock.ts';
 
 const KIB = 1024;
@@ -31,7 +31,7 @@ function optionsFor(seed: number): StoreOptions {
     headsMax: pick(1, 16, 1000),
     filterBytes: pick(0, 64 * KIB),
     diskReserveBytes: 0,
-  scrubBytesPerSecond: 0,
+    scrubBytesPerSecond: 0,
   };
 }
 

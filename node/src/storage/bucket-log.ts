@@ -166,6 +166,11 @@ export class BucketLog implements JournalParty {
     return this.#end.term;
   }
 
+  /** Partitions of the bucket. */
+  get slots(): number {
+    return this.#next.length;
+  }
+
   get committedIndex(): number {
     return this.#committed.index;
   }

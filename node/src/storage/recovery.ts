@@ -19,7 +19,7 @@
  * | ----------------------- | -------------------------------------------------- | ----------------------------------------------- |
  * | `replayed`              | continue the log                                   | written to segments again and synced, committed |
  * | `broken chain`          | do not                                             | refuse to start: the journal is damaged         |
- * | `journal behind`        | are fewer than the segment goes on with            | refuse to start: a journal file is missing      |
+ * | `journal behind`        | end before a frame that is in a segment            | refuse to start: a journal file is missing      |
  *
  * The journal's own table is in `journal-scan.ts`. Each row has a test of the same name.
  */
@@ -29,14 +29,23 @@ import { type DamagedRange, scanPastDamage } from './damage-scan.ts';
 import { DamageError } from './errors.ts';
 import type { FileSystem } from './file-system.ts';
 import {
+  FRAME_HEADER_BYTES,
   frameEventCount,
+  frameFault,
   frameFirstSequence,
   frameIndex,
   frameKind,
   frameKindOf,
+  frameLength,
   framePartition,
+  framePrevious,
 } from './frame-format.ts';
-import { type BucketCheckpoint, entryType, decodeVote } from './journal-format.ts';
+import {
+  type BucketCheckpoint,
+  decodeVote,
+  entryType,
+  type LogPosition,
+} from './journal-format.ts';
 import { type JournalScan, replayJournal } from './journal-scan.ts';
 import { journalFileName, parseSegmentFileName, segmentFileName } from './names.ts';
 import type { StorageObserver } from './observer.ts';
@@ -311,7 +320,8 @@ export async function removeStrays(
   const last = log.young.at(-1);
   if (last === undefined) return;
   await refuseIfBehind(context, log);
-  await last.cutToWritten();
+  // A file without a frame of this log is removed, and made anew when there is one.
+  if (last.written > 0) await last.cutToWritten();
   let removed = 0;
   for (const name of await files.list(folder)) {
     const number = parseSegmentFileName(name);
@@ -332,18 +342,34 @@ async function refuseIfBehind(
   { files, folder, bucket }: Pick<RecoveryContext, 'files' | 'folder' | 'bucket'>,
   log: BucketLog,
 ): Promise<void> {
+  if (log.quarantined) return;
   const { end } = log.checkpoint();
-  const path = `${folder}/${segmentFileName(end.segment)}`;
-  const size = (await files.sizeOf(path)) ?? 0;
-  if (log.quarantined || size <= end.offset) return;
-  const start = { segment: end.segment, offset: end.offset, index: end.index, crc: end.crc };
-  let first = 0;
-  await scanPastDamage(files, path, start, size, (bytes, at, offset) => {
-    if (offset === end.offset) first = frameIndex(bytes, at);
-  });
-  if (first !== end.index + 1) return;
+  const next = { ...end, segment: end.segment + 1, offset: segmentHeaderBytes(log.slots) };
+  if (!(await goesOn(files, folder, end)) && !(await goesOn(files, folder, next))) return;
   throw new OpenError(
     'damaged',
-    `the journal is damaged: it ends before frame ${String(first)} of bucket ${String(bucket)}, which is in a segment`,
+    `the journal is damaged: it ends before frame ${String(end.index + 1)} of bucket ${String(bucket)}, which is in a segment`,
   );
+}
+
+/** Whether a whole frame stands there that continues the log. */
+async function goesOn(files: FileSystem, folder: string, end: LogPosition): Promise<boolean> {
+  const path = `${folder}/${segmentFileName(end.segment)}`;
+  const size = (await files.sizeOf(path)) ?? 0;
+  if (size <= end.offset) return false;
+  const file = await files.open(path, 'read');
+  try {
+    const header = Buffer.alloc(FRAME_HEADER_BYTES);
+    await file.read(header, end.offset);
+    const frame = Buffer.alloc(Math.min(Math.max(frameLength(header, 0), header.length), size));
+    const read = await file.read(frame, end.offset);
+    const fault = frameFault(frame, 0, read, end.segment, end.offset);
+    return (
+      fault === null &&
+      framePrevious(frame, 0) === end.crc &&
+      frameIndex(frame, 0) === end.index + 1
+    );
+  } finally {
+    await file.close();
+  }
 }

@@ -167,7 +167,7 @@ export class SealedSegments {
   }
 
   /** Takes in an existing segment of `end` bytes, building index files that are missing or bad. Throws DamageError. */
-  async admit(number: number, end: number): Promise<void> {
+  async admit(number: number, end: number, isNew: boolean = false): Promise<void> {
     const { folder, cache, openFiles, builds, observer, bucket } = this.#context;
     let index = await SegmentIndex.open(openFiles, folder, number, cache);
     if (typeof index !== 'string' && index.summary.end !== end) {
@@ -176,7 +176,7 @@ export class SealedSegments {
       index = `belongs to a segment of ${String(other)} bytes, the file has ${String(end)}`;
     }
     if (typeof index === 'string') {
-      observer.recovery('index rebuilt', { bucket, segment: number, reason: index });
+      if (!isNew) observer.recovery('index rebuilt', { bucket, segment: number, reason: index });
       await builds.build(folder, number, end);
       index = await SegmentIndex.open(openFiles, folder, number, cache);
     }
@@ -222,7 +222,7 @@ export class SealedSegments {
     const end = segment.end as number;
     while (!this.#stopped) {
       try {
-        await this.admit(segment.number, end);
+        await this.admit(segment.number, end, true);
         done('sealed');
         observer.segmentSealed(bucket, segment.number, end);
         cache.forget(segment.cached);
