@@ -535,32 +535,37 @@ export class Journal {
     const slots = new Set([...this.#ring.map((file) => file.slot), ...this.#unreadable]);
     let slot = 0;
     while (slots.has(slot)) slot += 1;
-    const salt = this.#settings.random.below(2 ** 32);
+    const { fileBytes: bytes, random } = this.#settings;
+    const salt = random.below(2 ** 32);
     const path = `${this.#folder}/${journalFileName(slot)}`;
     const temporary = `${path}${TEMPORARY}`;
     await this.#files.remove(temporary);
-    const handle = await this.#files.open(temporary, 'create');
     try {
-      await this.#fill(handle, slot, salt);
+      await this.#fill(temporary, encodeFileHeader(slot, { bytes, salt }), bytes);
       await this.#files.rename(temporary, path);
       await this.#files.syncDirectory(this.#folder);
     } catch (error) {
-      await handle.close();
       // What it holds of a full disk is needed to write segments.
       await this.#files.remove(temporary).catch(() => undefined);
       throw error;
     }
-    this.#ring.push({ slot, handle, bytes: this.#settings.fileBytes, salt, lap: null });
+    // Opened by the name that it keeps: durable writes may need a second descriptor.
+    const handle = await this.#files.open(path, 'open');
+    this.#ring.push({ slot, handle, bytes, salt, lap: null });
   }
 
-  async #fill(handle: FileHandle, slot: number, salt: number): Promise<void> {
-    const bytes = this.#settings.fileBytes;
-    await handle.write(encodeFileHeader(slot, { bytes, salt }), 0);
-    const zeros = Buffer.alloc(Math.min(ZERO_FILL_BYTES, bytes));
-    for (let at = PAGE_BYTES; at < bytes; at += zeros.length) {
-      await handle.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at);
+  async #fill(path: string, header: Buffer, bytes: number): Promise<void> {
+    const handle = await this.#files.open(path, 'create');
+    try {
+      await handle.write(header, 0);
+      const zeros = Buffer.alloc(Math.min(ZERO_FILL_BYTES, bytes));
+      for (let at = PAGE_BYTES; at < bytes; at += zeros.length) {
+        await handle.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
     }
-    await handle.sync();
   }
 
   #fail(error: Error): void {
