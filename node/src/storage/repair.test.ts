@@ -84,7 +84,7 @@ describe('verify and repair', () => {
     );
     const kept: FilledEvent[][] = [];
     for (const bucket of [0, 1]) {
-      const events = await eventsOnDisk(files, DIRECTORY, bucket);
+      const events = await eventsOnDisk(files, DIRECTORY, bucket, true);
       assert.deepEqual(events, ofBucket(original.events, bucket).slice(0, events.length));
       kept.push(events);
     }
