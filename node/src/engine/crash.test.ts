@@ -4,7 +4,13 @@ import test from 'node:test';
 
 import { seededRandom } from '../../../common/random.ts';
 import type { SimulatedFileSystem } from '../storage/testing/simulated-file-system.ts';
-import { type Crash, type CrashPlan, type Life, runCrashes } from './testing/crash-runner.ts';
+import {
+  type Crash,
+  type CrashPlan,
+  type Life,
+  runCrashes,
+  tinyStore,
+} from './testing/crash-runner.ts';
 import { seeds, underSeed } from '../../../common/testing/seeds.ts';
 
 const FILE = 'node/src/engine/crash.test.ts';
@@ -32,7 +38,15 @@ function drawPlan(seed: number): CrashPlan {
     if (!lags) return;
     disk.delayNext({ operation: ['create', 'write', 'sync'], path: /\.log$/, times: 1000 }, 60);
   };
-  return { seed, lives, largePercent: lags ? 50 : largePercent, onDisk };
+  const pick = <T>(...values: T[]): T => values[random.below(values.length)]!;
+  const options = {
+    ...tinyStore,
+    bucketCount: pick(1, 2, 2, 3),
+    segmentBytes: pick(8, 8, 20, 64) * 1024,
+    headsMax: pick(1, 4, 100),
+    filterBytes: pick(0, 100_000),
+  };
+  return { seed, lives, largePercent: lags ? 50 : largePercent, onDisk, options };
 }
 
 test('random crashes', async (t) => {
