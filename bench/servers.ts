@@ -41,12 +41,15 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** The environment without what would change the node's defaults: the figures are those of the program as shipped. */
+/**
+ * The environment without what would change the node's defaults, and with what `npm start` sets: the figures are those
+ * of the program as shipped.
+ */
 function shippedEnv(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('SIERRADB_') && name !== 'UV_THREADPOOL_SIZE',
   );
-  return Object.fromEntries(entries);
+  return { ...Object.fromEntries(entries), MALLOC_MMAP_THRESHOLD_: '131072' };
 }
 
 const living = new Set<ChildProcess>();

@@ -1,4 +1,7 @@
-/** A Uint32Array that doubles. Index checks are the caller's. */
+/** From this length on a list grows by a quarter: half of a large one lying idle would be most of the memory. */
+const DOUBLES_UP_TO = 65_536;
+
+/** A Uint32Array that grows. Index checks are the caller's. */
 export class GrowableUint32 {
   #values: Uint32Array<ArrayBuffer>;
   length = 0;
@@ -24,7 +27,9 @@ export class GrowableUint32 {
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.#values.length) return;
-    const larger = new Uint32Array(Math.max(needed, 2 * this.#values.length, 4));
+    const capacity = this.#values.length;
+    const grown = capacity < DOUBLES_UP_TO ? 2 * capacity : Math.ceil(1.25 * capacity);
+    const larger = new Uint32Array(Math.max(needed, grown, 4));
     larger.set(this.#values.subarray(0, this.length));
     this.#values = larger;
   }
