@@ -69,7 +69,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'node/src/storage/journal-format.ts',
     find: 'if (crc32c(bytes.subarray(at + 8, at + length), salt) !== crc) return null;',
     replace: '',
-    ...crash,
+    suite: 'node/src/storage/journal.test.ts',
   },
   {
     name: 'recovery trusts the page cache: segments are not written again',
@@ -105,7 +105,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'node/src/storage/bucket-log.ts',
     find: 'votedForSelf: this.votedForSelf,\n      end: this.#synced,',
     replace: 'votedForSelf: this.votedForSelf,\n      end: this.#written,',
-    ...crash,
+    suite: 'node/src/storage/storage.test.ts',
   },
   {
     name: 'damage in the middle of the journal is taken for its end',

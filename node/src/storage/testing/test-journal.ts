@@ -132,7 +132,11 @@ export const scan = (files: FileSystem): Promise<JournalScan> => scanJournal(fil
 export async function replayed(files: FileSystem, found: JournalScan): Promise<number[]> {
   const numbers: number[] = [];
   await replayJournal(files, FOLDER, found, (content, entry) => {
-    if (entry.type === entryType.frame) numbers.push(readUint32(content, entry.from));
+    if (entry.type !== entryType.frame) return;
+    const number = readUint32(content, entry.from);
+    const rest = content.subarray(entry.from + 4, entry.to);
+    assert(rest.equals(Buffer.alloc(rest.length, number)), `entry ${number} is whole`);
+    numbers.push(number);
   });
   return numbers;
 }
