@@ -10,8 +10,3 @@ export class AssertionFailure extends Error {
 export function assert(condition: boolean, what: string): asserts condition {
   if (!condition) throw new AssertionFailure(what);
 }
-
-/** Closes an exhaustive switch: the compiler proves that it is never reached. */
-export function assertNever(value: never): never {
-  throw new AssertionFailure(`unexpected value ${String(value)}`);
-}

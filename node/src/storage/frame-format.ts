@@ -54,7 +54,6 @@ export const eventIdSupplied = (b: Uint8Array, at: number): boolean =>
   ((b[at + 28] as number) & ID_SUPPLIED) !== 0;
 export const eventNameLength = (b: Uint8Array, at: number): number => b[at + 29] as number;
 export const eventMetadataLength = (b: Uint8Array, at: number): number => readUint32(b, at + 30);
-export const eventPayloadLength = (b: Uint8Array, at: number): number => readUint32(b, at + 34);
 export const eventLength = (b: Uint8Array, at: number): number =>
   EVENT_HEADER_BYTES +
   ((b[at + 28] as number) & 0x7f) +

@@ -38,6 +38,10 @@ export class GrowableUint32 {
     return this.#values[index] as number;
   }
 
+  increment(index: number): void {
+    this.#values[index] = (this.#values[index] as number) + 1;
+  }
+
   set(index: number, value: number): void {
     this.#values[index] = value;
   }

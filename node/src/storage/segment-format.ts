@@ -11,14 +11,14 @@
  *    where damage before it hides what it was
  * ```
  */
-import { readUint32, readUint48, writeUint32, writeUint48 } from './bytes.ts';
+import { readUint32, readUint48, UINT48_MAX, writeUint32, writeUint48 } from './bytes.ts';
 import { crc32c } from './crc.ts';
 
 const MAGIC = Buffer.from('SDBSEGM1', 'latin1');
 const FIXED_BYTES = 52;
 
 /** Next sequence of a partition whose latest events are damaged. */
-export const UNKNOWN_SEQUENCE: number = 2 ** 48 - 1;
+export const UNKNOWN_SEQUENCE: number = UINT48_MAX;
 
 export interface SegmentHeader {
   readonly bucket: number;

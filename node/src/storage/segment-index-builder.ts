@@ -18,7 +18,8 @@ import {
   frameKindOf,
   framePartition,
 } from './frame-format.ts';
-import { NumberList, Uint32List } from './growing-arrays.ts';
+import { GrowableUint32 } from './growable.ts';
+import { NumberList } from './growing-arrays.ts';
 import { hashUuid } from './hash.ts';
 import { sortHashes } from './hash-sort.ts';
 import {
@@ -58,14 +59,14 @@ export interface SegmentSummary extends SegmentIdentity {
 /** What a scan collects: per event its frame's offset, its id's hash, its stream and partition by number. */
 class SegmentContents {
   readonly streams = new StreamTable();
-  readonly offsets = new Uint32List();
+  readonly offsets = new GrowableUint32(1024);
   readonly idHashes = new NumberList();
-  readonly streamOf = new Uint32List();
+  readonly streamOf = new GrowableUint32(1024);
   /** Partition number → its number here, in order of first appearance. */
   readonly partitions = new Map<number, number>();
   readonly firstSequences = new NumberList();
-  readonly partitionCounts = new Uint32List();
-  readonly partitionOf = new Uint32List();
+  readonly partitionCounts = new GrowableUint32(1024);
+  readonly partitionOf = new GrowableUint32(1024);
 
   /** Takes in the events of a frame; returns what is wrong with them, or null. */
   add(bytes: Buffer, at: number, length: number, offset: number): string | null {
@@ -95,7 +96,7 @@ class SegmentContents {
   #partition(partition: number, sequence: number): number {
     const known = this.partitions.get(partition);
     if (known !== undefined) {
-      const next = this.firstSequences.at(known) + this.partitionCounts.at(known);
+      const next = this.firstSequences.at(known) + this.partitionCounts.get(known);
       return sequence === next ? known : -1;
     }
     const added = this.partitions.size;
@@ -277,7 +278,7 @@ function eventIndex(contents: SegmentContents, identity: SegmentIdentity): Buffe
   );
   for (let entry = 0; entry < order.length; entry += 1) {
     const at = entriesAt + entry * (keyBytes + EVENT_VALUE_BYTES) + keyBytes;
-    writeUint32(content, at, contents.offsets.at(order[entry] as number));
+    writeUint32(content, at, contents.offsets.get(order[entry] as number));
   }
   return paginate(content);
 }

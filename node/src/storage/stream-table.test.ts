@@ -28,7 +28,7 @@ test('streams are told apart and counted as a Map would', () => {
     const bytes = Buffer.from(name);
     assert.equal(table.hashes.at(number), hashBytes(bytes, 0, bytes.length));
     assert.equal(table.firstVersions.at(number), first);
-    assert.equal(table.counts.at(number), count);
+    assert.equal(table.counts.get(number), count);
   }
 });
 

@@ -1,4 +1,5 @@
-import { NumberList, Uint32List } from './growing-arrays.ts';
+import { GrowableUint32 } from './growable.ts';
+import { NumberList } from './growing-arrays.ts';
 import { hashBytes } from './hash.ts';
 
 /**
@@ -10,9 +11,9 @@ import { hashBytes } from './hash.ts';
 export class StreamTable {
   readonly hashes: NumberList = new NumberList();
   readonly firstVersions: NumberList = new NumberList();
-  readonly counts: Uint32List = new Uint32List();
+  readonly counts: GrowableUint32 = new GrowableUint32(1024);
   /** Where each name begins in the slab, and where the last one ends. */
-  readonly #nameStarts = new Uint32List();
+  readonly #nameStarts = new GrowableUint32(1024);
   #names = Buffer.allocUnsafeSlow(65_536);
   #namesLength = 0;
   /** Stream number plus one; 0 is free. */
@@ -47,15 +48,15 @@ export class StreamTable {
   }
 
   #increment(stream: number, version: number): number {
-    if (version !== this.firstVersions.at(stream) + this.counts.at(stream)) return -1;
+    if (version !== this.firstVersions.at(stream) + this.counts.get(stream)) return -1;
     this.counts.increment(stream);
     return stream;
   }
 
   #isNamed(stream: number, hash: number, bytes: Uint8Array, from: number, to: number): boolean {
     if (this.hashes.at(stream) !== hash) return false;
-    const start = this.#nameStarts.at(stream);
-    if (this.#nameStarts.at(stream + 1) - start !== to - from) return false;
+    const start = this.#nameStarts.get(stream);
+    if (this.#nameStarts.get(stream + 1) - start !== to - from) return false;
     for (let i = 0; i < to - from; i += 1) {
       if (this.#names[start + i] !== bytes[from + i]) return false;
     }
