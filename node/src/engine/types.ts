@@ -103,6 +103,40 @@ export interface PageEnd {
   readonly hasMore: boolean;
 }
 
+/** What a feed follows: one stream under one partition key (16 bytes), or one partition. */
+export type FeedTarget =
+  | {
+      readonly kind: 'stream';
+      readonly streamId: Uint8Array;
+      readonly partitionKey: Uint8Array;
+    }
+  | { readonly kind: 'partition'; readonly partition: number };
+
+/** Is told that a feed has grown. */
+export interface FeedWatcher {
+  /**
+   * Events were applied to the feed that was opened with this `token`. Called in the step that applies them, once per
+   * transaction: takes a note and returns; must not read, and must not throw.
+   */
+  advanced(token: number): void;
+}
+
+/**
+ * The applied events of one stream or partition, to be read from any position on: a stream's position is a version, a
+ * partition's a sequence. Every watcher of a target has the same feed, so a feed keeps nothing about who reads it.
+ */
+export interface Feed {
+  /** Behind the last applied event: the position that the next event will get. */
+  readonly end: number;
+  /**
+   * Shows applied events from position `from` (below `end`) on in ascending order, at most `max`, until the visitor takes
+   * no more. Done at once when they are in memory, else a promise. Damage on the way is thrown or rejected as `READERR`.
+   */
+  read(from: number, max: number, visit: EventVisitor): void | Promise<void>;
+  /** The watcher is not told any more. Called once for every {@link EventStore.openFeed}, with the same arguments. */
+  close(watcher: FeedWatcher, token: number): void;
+}
+
 /** Facts of the data directory that clients see. */
 export interface StoreFacts {
   /** UUID of this disk; survives restarts. */
@@ -137,6 +171,11 @@ export interface EventStore {
   ): number | null | Promise<number | null>;
   /** Sequence of the latest event, or null for an empty partition. */
   partitionSequence(partition: number): number | null | Promise<number | null>;
+  /**
+   * Opens the feed of a target; from this call on `watcher` is told of every event that is not below the `end` of the feed
+   * it returns. A promise where the stream's latest version has to be read.
+   */
+  openFeed(target: FeedTarget, watcher: FeedWatcher, token: number): Feed | Promise<Feed>;
   cacheStatistics(): CacheStatistics;
   statistics(): StoreStatistics;
 }
