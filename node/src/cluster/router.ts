@@ -19,6 +19,9 @@ import type {
   CacheStatistics,
   EventStore,
   EventVisitor,
+  Feed,
+  FeedTarget,
+  FeedWatcher,
   PageEnd,
   PartitionRange,
   StoreFacts,
@@ -74,6 +77,11 @@ export class Router implements EventStore {
   partitionSequence(partition: number): number | null | Promise<number | null> {
     this.requirePartition(partition);
     return this.#store.partitionSequence(partition);
+  }
+
+  openFeed(target: FeedTarget, watcher: FeedWatcher): Feed | Promise<Feed> {
+    if (target.kind === 'partition') this.requirePartition(target.partition);
+    return this.#store.openFeed(target, watcher);
   }
 
   cacheStatistics(): CacheStatistics {

@@ -115,10 +115,10 @@ export type FeedTarget =
 /** Is told that a feed has grown. */
 export interface FeedWatcher {
   /**
-   * Events were applied to the feed that was opened with this `token`. Called in the step that applies them, once per
-   * transaction: takes a note and returns; must not read, and must not throw.
+   * Events were applied. Called in the step that applies them, once per transaction: takes a note and returns; must not
+   * read, and must not throw.
    */
-  advanced(token: number): void;
+  advanced(): void;
 }
 
 /**
@@ -126,15 +126,18 @@ export interface FeedWatcher {
  * partition's a sequence. Every watcher of a target has the same feed, so a feed keeps nothing about who reads it.
  */
 export interface Feed {
-  /** Behind the last applied event: the position that the next event will get. */
+  /**
+   * Behind the last applied event: the position that the next event will get. `Infinity` where damage may hide later
+   * events: reading goes as far as it can and then fails.
+   */
   readonly end: number;
   /**
    * Shows applied events from position `from` (below `end`) on in ascending order, at most `max`, until the visitor takes
    * no more. Done at once when they are in memory, else a promise. Damage on the way is thrown or rejected as `READERR`.
    */
   read(from: number, max: number, visit: EventVisitor): void | Promise<void>;
-  /** The watcher is not told any more. Called once for every {@link EventStore.openFeed}, with the same arguments. */
-  close(watcher: FeedWatcher, token: number): void;
+  /** The watcher is not told any more. Called once for every {@link EventStore.openFeed}. */
+  close(watcher: FeedWatcher): void;
 }
 
 /** Facts of the data directory that clients see. */
@@ -173,9 +176,9 @@ export interface EventStore {
   partitionSequence(partition: number): number | null | Promise<number | null>;
   /**
    * Opens the feed of a target; from this call on `watcher` is told of every event that is not below the `end` of the feed
-   * it returns. A promise where the stream's latest version has to be read.
+   * it returns. A promise where the stream's latest version has to be read. A watcher watches one feed.
    */
-  openFeed(target: FeedTarget, watcher: FeedWatcher, token: number): Feed | Promise<Feed>;
+  openFeed(target: FeedTarget, watcher: FeedWatcher): Feed | Promise<Feed>;
   cacheStatistics(): CacheStatistics;
   statistics(): StoreStatistics;
 }
