@@ -99,9 +99,6 @@ export class BucketWriter {
 
   constructor(context: WriterContext) {
     this.#context = context;
-    context.group.onCommitted = (bytes, at): void => {
-      this.#applied(bytes, at);
-    };
   }
 
   /** Appends waiting for a decision or for durability. */
@@ -174,6 +171,29 @@ export class BucketWriter {
     }
     const refused = new SierraError('TRYAGAIN', 'the node is stopping');
     for (const pending of this.#queue.splice(0)) this.#answer(pending, refused);
+  }
+
+  /** The frame at `bytes[at]` is committed; shown in the order of indexes. */
+  applied(bytes: Buffer, at: number): void {
+    if (frameKindOf(bytes, at) !== frameKind.events) return;
+    const frame = this.#inFlight[this.#inFlightStart];
+    if (frame?.index !== frameIndex(bytes, at)) return;
+    this.#inFlightStart += 1;
+    if (this.#inFlightStart > 1024 && this.#inFlightStart * 2 > this.#inFlight.length) {
+      this.#inFlight.splice(0, this.#inFlightStart);
+      this.#inFlightStart = 0;
+    }
+    this.#context.budget.bytes -= frame.bytes;
+    for (let i = 0; i < frame.heads.length; i += 1) {
+      const head = frame.heads[i] as Head;
+      head.appliedVersion = (frame.appended.events[i] as AppendedEvent).version;
+      head.appliedPartitionKey = head.partitionKey;
+    }
+    for (const key of frame.idKeys ?? []) this.#idsInFlight.delete(key);
+    this.#context.answerLater(() => {
+      frame.done(null, frame.appended);
+      for (const waiter of frame.waiters ?? []) waiter(null);
+    });
   }
 
   async #drain(): Promise<void> {
@@ -454,28 +474,6 @@ export class BucketWriter {
     events.forEach((event, ordinal) => {
       if (event.eventId === null) return;
       this.#idsInFlight.set(idKey(event.streamId, event.eventId), { frame, ordinal });
-    });
-  }
-
-  #applied(bytes: Buffer, at: number): void {
-    if (frameKindOf(bytes, at) !== frameKind.events) return;
-    const frame = this.#inFlight[this.#inFlightStart];
-    if (frame?.index !== frameIndex(bytes, at)) return;
-    this.#inFlightStart += 1;
-    if (this.#inFlightStart > 1024 && this.#inFlightStart * 2 > this.#inFlight.length) {
-      this.#inFlight.splice(0, this.#inFlightStart);
-      this.#inFlightStart = 0;
-    }
-    this.#context.budget.bytes -= frame.bytes;
-    for (let i = 0; i < frame.heads.length; i += 1) {
-      const head = frame.heads[i] as Head;
-      head.appliedVersion = (frame.appended.events[i] as AppendedEvent).version;
-      head.appliedPartitionKey = head.partitionKey;
-    }
-    for (const key of frame.idKeys ?? []) this.#idsInFlight.delete(key);
-    this.#context.answerLater(() => {
-      frame.done(null, frame.appended);
-      for (const waiter of frame.waiters ?? []) waiter(null);
     });
   }
 

@@ -26,6 +26,8 @@ export interface RunRef {
   readonly segment: number;
   readonly firstVersion: number;
   readonly count: number;
+  /** Of a sealed segment: it never grows, and keeping it keeps no young index in memory. */
+  readonly isSealed: boolean;
   /** Frame offsets of up to `max` events from the run's `ordinal`-th on. */
   positions(ordinal: number, max: number): Eventually<Uint32Array>;
 }
@@ -246,6 +248,7 @@ export class LogSearch {
       segment: segment.number,
       firstVersion: entry.firstVersion,
       count: entry.count,
+      isSealed: true,
       positions: (ordinal, max) =>
         this.#log.sealed.ask(segment, (index) =>
           index.streamPositions(entry, ordinal, Math.min(max, entry.count - ordinal)),
@@ -284,6 +287,7 @@ function youngRuns(segment: YoungSegment, hash: number): RunRef[] {
     segment: segment.number,
     firstVersion: first,
     count,
+    isSealed: false,
     positions: (ordinal, max) => segment.index.streamPositions(run, ordinal, max),
   }));
 }

@@ -6,9 +6,9 @@ import { SierraError } from '../../../common/errors.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
 import { DamageError } from '../storage/errors.ts';
 import type { FrameRef } from '../storage/frame-reader.ts';
-import type { SealedSegment } from '../storage/sealed-segments.ts';
 import { EventCursor } from './event-cursor.ts';
-import type { Eventually, LogSearch } from './log-search.ts';
+import type { LogSearch } from './log-search.ts';
+import { partitionPiece } from './pieces.ts';
 import type { EventVisitor, PageEnd } from './types.ts';
 
 /** Events shown before the event loop gets its turn: well below a millisecond. */
@@ -63,7 +63,7 @@ class FrameWalk {
   }
 }
 
-const damaged = (what: string, cause?: unknown): SierraError =>
+export const damaged = (what: string, cause?: unknown): SierraError =>
   new SierraError('READERR', `read error: ${what}`, { cause });
 
 /** Turns damage met on the way into the error that a client sees. */
@@ -139,67 +139,4 @@ export async function scanPartition(
     }
   }
   return END;
-}
-
-interface Piece {
-  readonly segment: number;
-  readonly offsets: Uint32Array;
-}
-
-/** Positions of the partition's events from `from` on, as far as one segment has them; null in a gap. */
-function partitionPiece(
-  log: BucketLog,
-  partition: number,
-  from: number,
-  max: number,
-): Eventually<Piece | null> {
-  for (let i = log.young.length - 1; i >= 0; i -= 1) {
-    const segment = log.young[i];
-    if (segment === undefined) continue;
-    const offsets = segment.index.partitionPositions(partition, from, max);
-    if (offsets.length > 0) return { segment: segment.number, offsets };
-  }
-  return sealedPiece(log, partition, from, max);
-}
-
-/** Binary search over the partition's ranges; segments without events of the partition are stepped over. */
-function sealedPiece(
-  log: BucketLog,
-  partition: number,
-  from: number,
-  max: number,
-): Eventually<Piece | null> {
-  const { segments } = log.sealed;
-  let low = 0;
-  let high = segments.length - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    let at = middle;
-    while (at >= low && segments[at]?.index.partitions.get(partition) === undefined) at -= 1;
-    const segment = segments[at];
-    const entry = at < low ? undefined : segment?.index.partitions.get(partition);
-    if (segment === undefined || entry === undefined || from >= entry.firstSequence + entry.count) {
-      low = middle + 1;
-    } else if (from < entry.firstSequence) {
-      high = at - 1;
-    } else {
-      const length = Math.min(max, entry.firstSequence + entry.count - from);
-      return readPiece(log, segment, partition, from, length);
-    }
-  }
-  return null;
-}
-
-function readPiece(
-  log: BucketLog,
-  segment: SealedSegment,
-  partition: number,
-  from: number,
-  length: number,
-): Eventually<Piece> {
-  const offsets = log.sealed.ask(segment, (index) =>
-    index.partitionPositions(partition, from, length),
-  );
-  const piece = (found: Uint32Array): Piece => ({ segment: segment.number, offsets: found });
-  return offsets instanceof Promise ? offsets.then(piece) : piece(offsets);
 }

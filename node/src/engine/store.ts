@@ -18,8 +18,10 @@ import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
 import { Storage } from '../storage/storage.ts';
 import { BucketWriter } from './bucket-writer.ts';
 import { EventCursor } from './event-cursor.ts';
+import { BucketFeeds } from './feeds.ts';
 import { frameBytes } from './frame-encoder.ts';
 import { type Head, Heads, keyText } from './heads.ts';
+import type { StreamEnd } from './log-feed.ts';
 import { type Eventually, hashEvent, LogSearch, type Place } from './log-search.ts';
 import type { StoreEnvironment, StoreOptions } from './options.ts';
 import { eventsExceedAppendMax, requestFault, streamIdFault } from './rules.ts';
@@ -30,6 +32,9 @@ import type {
   CacheStatistics,
   EventStore,
   EventVisitor,
+  Feed,
+  FeedTarget,
+  FeedWatcher,
   PageEnd,
   PartitionRange,
   StoreFacts,
@@ -43,6 +48,7 @@ interface Bucket {
   readonly search: LogSearch;
   readonly heads: Heads;
   readonly writer: BucketWriter;
+  readonly feeds: BucketFeeds;
 }
 
 const NOWHERE = Buffer.alloc(0);
@@ -163,6 +169,19 @@ export class Store implements EventStore, AsyncDisposable {
     return next === 0 ? null : next - 1;
   }
 
+  openFeed(target: FeedTarget, watcher: FeedWatcher): Feed | Promise<Feed> {
+    if (target.kind === 'partition') {
+      const { partition } = target;
+      return this.#bucketOf(partition).feeds.openPartition(partition, watcher);
+    }
+    const { streamId, partitionKey } = target;
+    const fault = streamIdFault(streamId);
+    if (fault !== null) throw fault;
+    const { feeds } = this.#bucketOf(this.#partitionOf(partitionKey));
+    const feed = feeds.openStream(streamId, partitionKey, watcher);
+    return feed instanceof Promise ? readingErrors(feed) : feed;
+  }
+
   cacheStatistics(): CacheStatistics {
     return this.#storage.cache.statistics;
   }
@@ -230,7 +249,17 @@ export class Store implements EventStore, AsyncDisposable {
         this.#answerLater(answer);
       },
     });
-    return { group, search, heads, writer };
+    const feeds = new BucketFeeds({
+      log: group.log,
+      search,
+      streamEnd: (streamId, key) => this.#streamEnd(streamId, key),
+      hidden,
+    });
+    group.onCommitted = (bytes, at): void => {
+      writer.applied(bytes, at);
+      feeds.applied(bytes, at);
+    };
+    return { group, search, heads, writer, feeds };
   }
 
   #faultOf(request: AppendRequest, length: number): SierraError | null {
@@ -287,6 +316,20 @@ export class Store implements EventStore, AsyncDisposable {
     if (!group.log.hidesFrames) return true;
     const head = await search.findHead(streamId);
     return head !== null && group.log.isBehindDamage(head.segment, head.offset);
+  }
+
+  #streamEnd(streamId: Uint8Array, partitionKey: Uint8Array): Eventually<StreamEnd> {
+    const end = (head: Head, isSure = true): StreamEnd => ({
+      nextVersion: (appliedVersion(head, partitionKey) ?? -1) + 1,
+      isSure,
+    });
+    const head = this.#headForReading(streamId, partitionKey);
+    const { group, search } = this.#bucketOf(this.#partitionOf(partitionKey));
+    if (!group.log.hidesFrames)
+      return head instanceof Promise ? head.then((it) => end(it)) : end(head);
+    const sureEnd = async (): Promise<StreamEnd> =>
+      end(await head, await this.#isEndSure(group, search, streamId));
+    return sureEnd();
   }
 
   async #sureVersion(streamId: Uint8Array, partitionKey: Uint8Array): Promise<number | null> {

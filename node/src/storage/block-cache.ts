@@ -25,6 +25,10 @@ export const BLOCK_BYTES = 65_536;
 
 /** A reader that misses more than this many blocks in a row reads them at once, past the cache. */
 const BYPASS_BLOCKS = 4;
+/** Blocks that are read together for a reader that goes on and on: 1 MiB. */
+const READ_AHEAD_BLOCKS = 16;
+/** With more than this on their way nothing is read ahead: 8 MiB. */
+const LOADING_MAX = 128;
 /** Buffers kept for reuse; more are left to the garbage collector. */
 const SPARE_BUFFERS_MAX = 64;
 
@@ -84,6 +88,8 @@ export class BlockCache {
   #hits = 0;
   #misses = 0;
   #evictions = 0;
+  /** Reads under way. */
+  #loading = 0;
   /** Buffers nobody holds. */
   readonly #spare: Buffer[] = [];
   /** Buffers evicted in this turn of the event loop. */
@@ -127,6 +133,19 @@ export class BlockCache {
   }
 
   /**
+   * Begins to read blocks `first` to `last` of `file` that are not in memory, at most {@link READ_AHEAD_BLOCKS}, because a
+   * reader will want them; nothing while many are on their way. What fails will fail again for the reader.
+   */
+  readAhead(file: CachedFile, first: number, last: number): void {
+    const end = Math.min(last + 1, first + READ_AHEAD_BLOCKS, Math.ceil(file.length / BLOCK_BYTES));
+    for (let number = first; number < end; number += 1) {
+      if (this.#loading >= LOADING_MAX) return;
+      if (file.blocks.has(number) || file.loading.has(number)) continue;
+      this.load(file, number).catch(() => undefined);
+    }
+  }
+
+  /**
    * Copies `length` bytes from `position` to `target`: at once when all of them are in memory, else as a promise. Long
    * stretches that are not in memory are read in one piece and not kept.
    */
@@ -162,6 +181,7 @@ export class BlockCache {
 
   async #read(file: CachedFile, number: number, length: number): Promise<CachedBlock> {
     const buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#loading += 1;
     try {
       const read = await file.source.read(buffer.subarray(0, length), number * BLOCK_BYTES);
       if (read < length) throw new ShortReadError(file.path, number * BLOCK_BYTES + read);
@@ -169,6 +189,7 @@ export class BlockCache {
       this.#retire(buffer);
       throw error;
     } finally {
+      this.#loading -= 1;
       file.loading.delete(number);
     }
     const block = new CachedBlock(file, number, buffer, length);

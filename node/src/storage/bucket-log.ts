@@ -17,7 +17,7 @@
  * - Exactly one writing loop per bucket touches its files.
  */
 import { assert } from '../../../common/assert.ts';
-import type { BlockCache } from './block-cache.ts';
+import { BLOCK_BYTES, type BlockCache } from './block-cache.ts';
 import {
   frameCrc,
   type FrameHeader,
@@ -299,6 +299,13 @@ export class BucketLog implements JournalParty {
       if (error instanceof DamageError) this.noteDamage(error);
       throw error;
     }
+  }
+
+  /** A reader will want the frames from offset `from` to `to` of a segment: what has to be read is begun to be read. */
+  readAhead(segment: number, from: number, to: number): void {
+    if (this.#tail.find(segment, from) !== null) return;
+    const first = Math.floor(from / BLOCK_BYTES);
+    this.#context.cache.readAhead(this.#fileOf(segment), first, Math.floor(to / BLOCK_BYTES));
   }
 
   /**
