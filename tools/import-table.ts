@@ -2,8 +2,8 @@
  * Who may import whom (ARCHITECTURE.md, "Boundaries"). `eslint.config.js` enforces the table, `tools/tidy.test.ts` checks that
  * every folder is in it. A part may always import itself.
  *
- * An append flows `resp → cluster → engine → replication → storage`; nothing imports leftwards. `http/` stands beside
- * `resp/` and enters at `cluster/`.
+ * An append flows `resp → cluster → engine → replication → storage`; nothing imports leftwards. `subscriptions/` stands
+ * between `resp/` and `cluster/`, `http/` beside `resp/`.
  */
 export interface ImportRow {
   /** Folder, or single file, from the repository's root. */
@@ -18,6 +18,7 @@ const storage = 'node/src/storage';
 const replication = 'node/src/replication';
 const engine = 'node/src/engine';
 const cluster = 'node/src/cluster';
+const subscriptions = 'node/src/subscriptions';
 const resp = 'node/src/resp';
 const http = 'node/src/http';
 const config = 'node/src/config';
@@ -31,7 +32,7 @@ const parts = 'node/src/parts.ts';
 const maintenance = 'node/src/maintenance.ts';
 const main = 'node/src/main.ts';
 
-const node: readonly string[] = [storage, replication, engine, cluster, resp, http];
+const node: readonly string[] = [storage, replication, engine, cluster, subscriptions, resp, http];
 
 export const importTable: readonly ImportRow[] = [
   { part: common, mayImport: [] },
@@ -41,8 +42,9 @@ export const importTable: readonly ImportRow[] = [
   { part: replication, mayImport: [common, storage] },
   { part: engine, mayImport: [common, storage, replication] },
   { part: cluster, mayImport: [common, storage, replication, engine] },
-  { part: resp, mayImport: [common, storage, replication, engine, cluster] },
-  { part: http, mayImport: [common, storage, replication, engine, cluster, resp] },
+  { part: subscriptions, mayImport: [common, engine, cluster] },
+  { part: resp, mayImport: [common, storage, replication, engine, cluster, subscriptions] },
+  { part: http, mayImport: [common, storage, replication, engine, cluster, subscriptions, resp] },
   // What is configured are the options of the parts; the parts know nothing of configuration.
   { part: config, mayImport: [common, storage, engine] },
   { part: configDoor, mayImport: [common, config] },

@@ -65,7 +65,8 @@ export interface RequestedRange {
 /** A partition by its number or by a key of 16 bytes. */
 export type PartitionSelector = { readonly id: number } | { readonly key: Buffer };
 
-const PARTITION_ID_MAX = 65_535;
+/** The largest partition id that can be written; whether the partition exists is another question. */
+export const PARTITION_ID_MAX = 65_535;
 
 /** Walks over the arguments behind the command's name; each method takes the next one or throws `INVALIDARG`. */
 export class ArgumentReader {
@@ -88,10 +89,15 @@ export class ArgumentReader {
     return argument;
   }
 
+  /** Whether the next argument is this keyword. */
+  nextIs(word: Buffer): boolean {
+    const argument = this.#args[this.#at];
+    return argument !== undefined && isKeyword(argument, word);
+  }
+
   /** Takes the next argument if it is this keyword. */
   takes(word: Buffer): boolean {
-    const argument = this.#args[this.#at];
-    if (argument === undefined || !isKeyword(argument, word)) return false;
+    if (!this.nextIs(word)) return false;
     this.#at += 1;
     return true;
   }

@@ -2,6 +2,7 @@
  * What one connection has said about itself, and which protocol version it is answered in (wire protocol 1.2 and 8,
  * point 9).
  */
+import type { Subscription } from '../subscriptions/types.ts';
 import type { ProtocolVersion } from './replies.ts';
 
 /** `protocol.default`: how a connection is answered that has sent no HELLO. */
@@ -10,9 +11,23 @@ export type ProtocolDefault = 'auto' | 2 | 3;
 /** The Rust client sends no HELLO and understands RESP3 only; every other library that names itself wants RESP2. */
 const RUST_CLIENT = 'redis-rs';
 
+/** Where the push `subscribe` stands: behind the reply of ESUB or EPSUB, before it, or nowhere. */
+export type SubscribePush = 'after' | 'before' | 'none';
+
+/** The connection's subscriptions, as commands see them. */
+export interface SubscriptionList {
+  /** Ids are UUIDs as text in lower case. */
+  find(id: string): Subscription | undefined;
+  /** Ends one; false if there is none with this id. */
+  close(id: string): boolean;
+  closeAll(): void;
+}
+
 export class Connection {
   /** Number of the connection since the start, from 1. */
   readonly id: number;
+  /** Empty while the connection speaks RESP2. */
+  readonly subscriptions: SubscriptionList;
   readonly #protocolDefault: ProtocolDefault;
   #hello = false;
   #libraryName = '';
@@ -25,10 +40,11 @@ export class Connection {
   /** The connection ends when everything up to here is answered. */
   closing = false;
 
-  constructor(id: number, protocolDefault: ProtocolDefault) {
+  constructor(id: number, protocolDefault: ProtocolDefault, subscriptions: SubscriptionList) {
     this.id = id;
     this.#protocolDefault = protocolDefault;
-    this.reset();
+    this.subscriptions = subscriptions;
+    this.#version = this.#select();
   }
 
   get version(): ProtocolVersion {
@@ -37,6 +53,16 @@ export class Connection {
 
   get libraryName(): string {
     return this.#libraryName;
+  }
+
+  /**
+   * Clients disagree about the push `subscribe` (wire protocol 4.2): the Rust client wants it behind the reply, node-redis
+   * fails on it unless a command is in flight, and ioredis takes it for a reply.
+   */
+  get subscribePush(): SubscribePush {
+    const name = this.#libraryName.toLowerCase();
+    if (name.startsWith('node-redis')) return 'before';
+    return name.startsWith('ioredis') ? 'none' : 'after';
   }
 
   /** HELLO 3 was accepted: RESP3 until RESET. */
@@ -49,10 +75,13 @@ export class Connection {
   setLibraryName(name: string): void {
     this.#libraryName = name;
     this.#version = this.#select();
+    // A client of RESP2 has no use for pushes.
+    if (this.#version === 2) this.subscriptions.closeAll();
   }
 
-  /** Back to the state of a new connection. */
+  /** Back to the state of a new connection, without subscriptions. */
   reset(): void {
+    this.subscriptions.closeAll();
     this.#hello = false;
     this.#libraryName = '';
     this.name = '';

@@ -24,8 +24,24 @@ export const argumentErrors = {
     ),
   rangeStart: (what: string): SierraError => invalidArgument(`start ${what} cannot be '+'`),
   rangeEnd: (what: string): SierraError => invalidArgument(`end ${what} cannot be '-'`),
+  tooSmall: (value: number, least: number): SierraError =>
+    invalidArgument(`number ${String(value)} must not be less than ${String(least)}`),
+  partitionRange: (from: number, to: number): SierraError =>
+    invalidArgument(`partition range ${String(from)}-${String(to)} must ascend`),
+  noSuchPartition: (id: number, count: number): SierraError =>
+    invalidArgument(
+      `partition ${String(id)} does not exist: there are ${String(count)}, counted from 0`,
+    ),
+  tooManyStreams: (max: number): SierraError =>
+    invalidArgument(`a subscription takes at most ${String(max)} streams`),
   unknownCommand: (name: Buffer): SierraError =>
     invalidArgument(`unknown command '${upperCase(quoted(name))}'`),
+} as const;
+
+/** Errors of subscriptions (wire protocol 4.3 and 4.9). */
+export const subscriptionErrors = {
+  needsResp3: (): SierraError => invalidArgument('subscriptions require RESP3, send HELLO 3 first'),
+  notFound: (): SierraError => new SierraError('NOTFOUND', 'subscription not found'),
 } as const;
 
 /** Errors of the connection and of Redis's own commands. */

@@ -17,6 +17,8 @@ export interface RespLimits {
   readonly appendBytesInFlightMax: number;
   /** Replies that the client has not taken yet; beyond: its input waits. */
   readonly outputBytesMax: number;
+  /** Bytes that the client has not taken yet; beyond: its subscriptions wait, its commands don't. */
+  readonly pushBytesMax: number;
   /** `scan.page_bytes_max`: bytes of one page of a scan; beyond: the page ends with `has_more`. */
   readonly pageBytesMax: number;
   /** `network.max_connections`; beyond: refused with an error. */
@@ -33,6 +35,7 @@ export function respLimits(appendMaxBytes: number, changes: Partial<RespLimits> 
     appendsInFlightMax: 1024,
     appendBytesInFlightMax: 16 * MIB,
     outputBytesMax: MIB,
+    pushBytesMax: 256 * KIB,
     pageBytesMax: 8 * MIB,
     connectionsMax: 10_000,
     ...changes,

@@ -1,11 +1,13 @@
 /**
  * The RESP server: accepts connections and gives each a session. The door of this folder.
  *
- * The caller opens the store, wraps it in a router, starts a listener, and stops it before it closes the store.
+ * The caller opens the store, wraps it in a router, puts what runs subscriptions in front of that, starts a listener, and
+ * stops it before it closes the store.
  *
  * ```ts
  * await using listener = await RespListener.start({
- *   router, version: '0.1.0', host: '0.0.0.0', port: 9090, limits: respLimits(router.facts.appendMaxBytes),
+ *   router, subscriptions: new Subscriptions(router), version: '0.1.0', host: '0.0.0.0', port: 9090,
+ *   limits: respLimits(router.facts.appendMaxBytes),
  * });
  * console.log(listener.address.port);
  * ```
@@ -15,6 +17,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { assert } from '../../../common/assert.ts';
 import { type Clock, systemClock } from '../../../common/clock.ts';
 import type { Router } from '../cluster/router.ts';
+import type { SubscriptionOpener } from '../subscriptions/types.ts';
 import type { CommandContext } from './commands/command.ts';
 import type { ProtocolDefault } from './connection.ts';
 import { connectionErrors } from './errors.ts';
@@ -26,6 +29,7 @@ import { endSocket } from './socket-end.ts';
 
 export interface RespListenerOptions {
   readonly router: Router;
+  readonly subscriptions: SubscriptionOpener;
   /** The package's version, told by HELLO and INFO. */
   readonly version: string;
   readonly host: string;
@@ -69,6 +73,7 @@ export class RespListener {
     this.#startedAt = clock.monotonic();
     this.#host = {
       context: this.#context(options, clock),
+      subscriptions: options.subscriptions,
       limits: options.limits,
       protocolDefault: options.protocolDefault ?? 'auto',
       clock,

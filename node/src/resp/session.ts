@@ -8,6 +8,8 @@
  * - What a connection may cost is bounded: one unfinished command, the chunk being worked on and what the socket has read
  *   ahead of it, `appendsInFlightMax` unanswered appends, and `outputBytesMax` plus one reply of output.
  * - Replies completed in one turn of the event loop leave with one write.
+ * - Only whole replies are gathered in the output, so that the pushes of subscriptions can be written between them at any
+ *   time (`connection-subscriptions.ts`). Nothing is pushed any more once the session reads no more.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Socket } from 'node:net';
@@ -16,17 +18,20 @@ import type { Clock } from '../../../common/clock.ts';
 import { SierraError } from '../../../common/errors.ts';
 import { eventsExceedAppendMax } from '../engine/rules.ts';
 import type { Appended } from '../engine/types.ts';
+import type { Subscription, SubscriptionOpener } from '../subscriptions/types.ts';
 import type {
   AppendCommand,
   Command,
   CommandContext,
   LocalCommand,
   ReadCommand,
+  SubscribeCommand,
 } from './commands/command.ts';
 import { findCommand } from './commands/index.ts';
+import { ConnectionSubscriptions, type PushOutput } from './connection-subscriptions.ts';
 import { Connection, type ProtocolDefault } from './connection.ts';
 import { type Request, RequestDecoder } from './decoder.ts';
-import { argumentErrors, connectionErrors } from './errors.ts';
+import { argumentErrors, connectionErrors, subscriptionErrors } from './errors.ts';
 import type { RespLimits } from './limits.ts';
 import type { RespObserver } from './observer.ts';
 import type { ReplyWriter } from './replies.ts';
@@ -36,6 +41,7 @@ import { endSocket } from './socket-end.ts';
 /** What a session shares with the others of its listener. */
 export interface SessionHost {
   readonly context: CommandContext;
+  readonly subscriptions: SubscriptionOpener;
   readonly limits: RespLimits;
   readonly protocolDefault: ProtocolDefault;
   readonly clock: Clock;
@@ -83,6 +89,7 @@ export class Session {
   readonly #host: SessionHost;
   readonly #socket: Socket;
   readonly #decoder: RequestDecoder;
+  readonly #subscriptions: ConnectionSubscriptions;
   #state: SessionState = 'open';
   #out: ReplyWriter | null = null;
 
@@ -107,7 +114,11 @@ export class Session {
   constructor(socket: Socket, id: number, host: SessionHost) {
     this.#socket = socket;
     this.#host = host;
-    this.connection = new Connection(id, host.protocolDefault);
+    this.#subscriptions = new ConnectionSubscriptions(this.#pushOutput(), {
+      batchBytes: FLUSH_BYTES,
+      pushBytesMax: host.limits.pushBytesMax,
+    });
+    this.connection = new Connection(id, host.protocolDefault, this.#subscriptions);
     this.#decoder = new RequestDecoder(host.limits);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.finish());
@@ -125,6 +136,7 @@ export class Session {
       this.#answerAppends();
       this.#run();
       this.#flush();
+      this.#subscriptions.resume();
       this.#endIfDone();
     } catch (error) {
       this.#fault(error);
@@ -135,6 +147,7 @@ export class Session {
   finish(): void {
     if (this.#state !== 'open') return;
     this.#state = 'finishing';
+    this.#subscriptions.closeAll();
     this.#socket.pause();
     this.turn();
   }
@@ -215,6 +228,7 @@ export class Session {
         if (command === undefined) this.#refuseUnknown(request.args[0] as Buffer);
         else if (command.kind === 'read') this.#startRead(command, request.args);
         else if (command.kind === 'local') this.#runLocal(command, request.args);
+        else if (command.kind === 'subscribe') this.#startSubscribe(command, request.args);
         return true;
       case 'oversized': {
         const { appendMaxBytes } = this.#host.context.router.facts;
@@ -356,6 +370,52 @@ export class Session {
     this.#answerError(command, error, this.#host.clock.monotonic() - startedAt);
   }
 
+  #startSubscribe(command: SubscribeCommand, args: readonly Buffer[]): void {
+    const { context, subscriptions } = this.#host;
+    let opening: Subscription | Promise<Subscription>;
+    try {
+      if (this.connection.version === 2) throw subscriptionErrors.needsResp3();
+      opening = subscriptions.open(command.parse(args, context), this.#subscriptions);
+    } catch (error) {
+      this.#answerError(command, error);
+      return;
+    }
+    if (!(opening instanceof Promise)) {
+      this.#takeSubscription(command, opening);
+      return;
+    }
+    this.#waiting = true;
+    void opening.then(
+      (opened) => {
+        if (this.#state === 'closed') opened.close();
+        this.#finishRead(() => this.#takeSubscription(command, opened));
+      },
+      (error: unknown) => this.#finishRead(() => this.#answerError(command, error)),
+    );
+  }
+
+  #takeSubscription(command: SubscribeCommand, subscription: Subscription): void {
+    this.#subscriptions.add(subscription, this.connection.subscribePush);
+    this.#answered(command, null, 0);
+    if (this.#state === 'open') subscription.start();
+    else this.#subscriptions.closeAll();
+  }
+
+  #pushOutput(): PushOutput {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- getters below have a `this` of their own
+    const session = this;
+    return {
+      get writer() {
+        return session.#output();
+      },
+      flush: () => session.#flush(),
+      get waitingBytes() {
+        // Below its own mark the socket would not say when it has got rid of them.
+        return session.#socket.writableNeedDrain ? session.#socket.writableLength : 0;
+      },
+    };
+  }
+
   #waitFor(place: Promise<void>): void {
     this.#waiting = true;
     void place.then(
@@ -412,6 +472,7 @@ export class Session {
   #end(): void {
     if (this.#state === 'ending' || this.#state === 'closed') return;
     this.#state = 'ending';
+    this.#subscriptions.closeAll();
     this.#chunks = [];
     this.#flush();
     endSocket(this.#socket);
@@ -419,12 +480,14 @@ export class Session {
 
   #fault(error: unknown): void {
     this.#state = 'closed';
+    this.#subscriptions.closeAll();
     this.#host.observer.fault(error);
     this.#socket.destroy();
   }
 
   #close(): void {
     this.#state = 'closed';
+    this.#subscriptions.closeAll();
     this.#chunks = [];
     this.#held = null;
     if (this.#out !== null) this.#host.pool.release(this.#out);

@@ -1,6 +1,7 @@
 /** What a command is to a session. The kind says how it is ordered among the others of its connection. */
 import type { Router } from '../../cluster/router.ts';
 import type { Appended, AppendRequest } from '../../engine/types.ts';
+import type { SubscriptionRequest } from '../../subscriptions/types.ts';
 import type { Connection } from '../connection.ts';
 import type { ReplyWriter } from '../replies.ts';
 
@@ -52,4 +53,15 @@ export interface LocalCommand {
   ): void;
 }
 
-export type Command = AppendCommand | ReadCommand | LocalCommand;
+/**
+ * Opens a subscription. Starts when all earlier appends are answered; the next command starts when it is answered, with
+ * the subscription's id. Its events are pushed from then on.
+ */
+export interface SubscribeCommand {
+  readonly kind: 'subscribe';
+  readonly name: string;
+  /** Throws `INVALIDARG` for a malformed command. */
+  parse(args: readonly Buffer[], context: CommandContext): SubscriptionRequest;
+}
+
+export type Command = AppendCommand | ReadCommand | LocalCommand | SubscribeCommand;

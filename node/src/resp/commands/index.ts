@@ -3,14 +3,18 @@ import { auth } from './auth.ts';
 import { client } from './client.ts';
 import { commandIntrospection } from './command-introspection.ts';
 import type { Command } from './command.ts';
+import { eack } from './eack.ts';
 import { eappend } from './eappend.ts';
 import { echo } from './echo.ts';
 import { eget } from './eget.ts';
 import { emappend } from './emappend.ts';
 import { epscan } from './epscan.ts';
 import { epseq } from './epseq.ts';
+import { epsub } from './epsub.ts';
 import { escan } from './escan.ts';
+import { esub } from './esub.ts';
 import { esver } from './esver.ts';
+import { eunsub } from './eunsub.ts';
 import { hello } from './hello.ts';
 import { info } from './info.ts';
 import { ping } from './ping.ts';
@@ -27,6 +31,10 @@ export const commands: readonly Command[] = [
   esver,
   epscan,
   epseq,
+  esub,
+  epsub,
+  eack,
+  eunsub,
   hello,
   ping,
   info,

@@ -16,6 +16,9 @@ import type {
   EventView,
   EventVisitor,
   ExpectedVersion,
+  Feed,
+  FeedTarget,
+  FeedWatcher,
   PageEnd,
   PartitionRange,
   StoreFacts,
@@ -49,6 +52,11 @@ interface Stream {
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
 
+const feedName = (target: FeedTarget): string =>
+  target.kind === 'partition'
+    ? String(target.partition)
+    : `${text(target.partitionKey)}/${text(target.streamId)}`;
+
 const matches = (expected: ExpectedVersion, current: number | null): boolean => {
   if (expected === 'any') return true;
   if (expected === 'exists') return current !== null;
@@ -64,6 +72,7 @@ export class ArrayStore implements EventStore {
   readonly #partitions: StoredEvent[][];
   /** Per bucket, by stream id. */
   readonly #streams: Map<string, Stream>[];
+  readonly #watchers = new Map<string, Set<FeedWatcher>>();
   readonly #held: (() => void)[] = [];
   readonly #heldPlaces: (() => void)[] = [];
   readonly #heldReads: (() => void)[] = [];
@@ -167,6 +176,31 @@ export class ArrayStore implements EventStore {
     return this.#answerRead(() => last);
   }
 
+  /** Feeds that are watched. */
+  get watched(): number {
+    return [...this.#watchers.values()].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  openFeed(target: FeedTarget, watcher: FeedWatcher): Feed | Promise<Feed> {
+    const events = (): readonly StoredEvent[] => this.#followed(target);
+    const name = feedName(target);
+    return this.#answerRead(() => {
+      const watchers = this.#watchers.get(name) ?? new Set();
+      this.#watchers.set(name, watchers);
+      watchers.add(watcher);
+      return {
+        get end() {
+          return events().length;
+        },
+        read: (from, max, visit) =>
+          this.#answerRead(() => {
+            for (const event of events().slice(from, from + max)) if (!visit(event)) break;
+          }),
+        close: () => void watchers.delete(watcher),
+      };
+    });
+  }
+
   cacheStatistics(): CacheStatistics {
     return {
       hits: 120,
@@ -206,6 +240,25 @@ export class ArrayStore implements EventStore {
   #stream(partitionKey: Uint8Array, streamId: Uint8Array): Stream | undefined {
     const bucket = this.#partitionOf(partitionKey) % this.facts.bucketCount;
     return this.#streams[bucket]!.get(text(streamId));
+  }
+
+  #followed(target: FeedTarget): readonly StoredEvent[] {
+    if (target.kind === 'partition') return this.#partitions[target.partition] ?? [];
+    const stream = this.#stream(target.partitionKey, target.streamId);
+    const isSameKey =
+      stream !== undefined && text(stream.partitionKey) === text(target.partitionKey);
+    return isSameKey ? stream.events : [];
+  }
+
+  /** Tells those who watch one of the targets that a transaction has reached. */
+  #advance({ partitionKey, partition, events }: Appended): void {
+    const reached = new Set([
+      feedName({ kind: 'partition', partition }),
+      ...events.map(({ streamId }) => feedName({ kind: 'stream', streamId, partitionKey })),
+    ]);
+    for (const name of reached) {
+      for (const watcher of this.#watchers.get(name) ?? []) watcher.advanced();
+    }
   }
 
   #answerRead<Result>(read: () => Result): Result | Promise<Result> {
@@ -284,6 +337,7 @@ export class ArrayStore implements EventStore {
     events.forEach((draft, i) => {
       this.#put(storedEvent(appended, i, draft, transactionId));
     });
+    this.#advance(appended);
     return appended;
   }
 

@@ -33,7 +33,8 @@ const patterns: Readonly<Record<string, string>> = {
   '{text}': '[^]*',
 };
 
-function expectation(lines: readonly string[]): RegExp {
+/** What matches exactly these lines; see {@link ProtocolCase.expect}. */
+export function expectation(lines: readonly string[]): RegExp {
   const text = lines.map((line) => Buffer.from(`${line}\r\n`).toString('latin1')).join('');
   const source = text
     .replace(/[.*+?^$()|[\]\\]/g, '\\$&')

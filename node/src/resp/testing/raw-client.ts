@@ -29,6 +29,10 @@ export class RawClient {
     });
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get receivedBytes(): number {
     return this.#length;
   }

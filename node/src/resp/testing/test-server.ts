@@ -7,6 +7,7 @@ import { type RespLimits, respLimits } from '../limits.ts';
 import { RespListener } from '../listener.ts';
 import type { RespObserver } from '../observer.ts';
 import { ArrayStore, type ArrayStoreOptions } from './array-store.ts';
+import { PlainSubscriptions } from './plain-subscriptions.ts';
 
 export interface TestServerOptions extends ArrayStoreOptions {
   readonly protocolDefault?: ProtocolDefault;
@@ -52,8 +53,10 @@ export class TestServer {
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const store = new ArrayStore(options);
     const observer = new RecordingObserver();
+    const router = new Router(store);
     const listener = await RespListener.start({
-      router: new Router(store),
+      router,
+      subscriptions: new PlainSubscriptions(router),
       version: '0.1.0',
       host: '127.0.0.1',
       port: 0,

@@ -1,0 +1,74 @@
+/** The pushes of subscriptions (wire protocol 4.2). RESP3 only: an array out of turn would be taken for a reply. */
+import type { SierraError } from '../../../common/errors.ts';
+import type { EventView } from '../engine/types.ts';
+import type { SubscribePush } from './connection.ts';
+import { writeDecimal } from './decimal.ts';
+import { writeEvent } from './event-reply.ts';
+import { cleanLine, type ReplyWriter } from './replies.ts';
+
+const piece = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+const SUBSCRIBE = piece('>3\r\n+subscribe\r\n');
+const ERROR = piece('>3\r\n+error\r\n');
+const MESSAGE = piece('>4\r\n+message\r\n+');
+
+const UUID_LENGTH = 36;
+/** The beginning, the id, a number and its line's frame. */
+const MESSAGE_BYTES_MAX = MESSAGE.length + UUID_LENGTH + 3 + 16 + 2;
+
+/**
+ * ESUB's and EPSUB's reply with the push that goes with it, where the client can bear one; `count` is the number of the
+ * connection's subscriptions. Reply and push belong into one write.
+ */
+export function writeSubscribed(
+  reply: ReplyWriter,
+  id: string,
+  count: number,
+  push: SubscribePush,
+): void {
+  if (push === 'before') writeSubscribePush(reply, id, count);
+  reply.simple(id);
+  if (push === 'after') writeSubscribePush(reply, id, count);
+}
+
+function writeSubscribePush(reply: ReplyWriter, id: string, count: number): void {
+  reply.raw(SUBSCRIBE);
+  reply.simple(id);
+  reply.integer(count);
+}
+
+/** An event of a subscription. */
+export function writeMessage(
+  reply: ReplyWriter,
+  id: string,
+  cursor: number,
+  event: EventView,
+): void {
+  writeMessageStart(reply, id, cursor);
+  writeEvent(reply, event);
+}
+
+/** What stands in front of the event map. The id is copied from its text: a prefix for each would cost more memory than it saves time. */
+function writeMessageStart(reply: ReplyWriter, id: string, cursor: number): void {
+  reply.reserve(MESSAGE_BYTES_MAX);
+  const target = reply.bytes;
+  let at = reply.end;
+  for (let i = 0; i < MESSAGE.length; i += 1) target[at + i] = MESSAGE[i] as number;
+  at += MESSAGE.length;
+  for (let i = 0; i < UUID_LENGTH; i += 1) target[at + i] = id.charCodeAt(i);
+  at += UUID_LENGTH;
+  target[at] = 0x0d;
+  target[at + 1] = 0x0a;
+  target[at + 2] = 0x3a;
+  at = writeDecimal(cursor, target, at + 3);
+  target[at] = 0x0d;
+  target[at + 1] = 0x0a;
+  reply.end = at + 2;
+}
+
+/** A subscription has ended by itself. A kind of push that no client library gives a meaning of its own. */
+export function writeSubscriptionError(reply: ReplyWriter, id: string, error: SierraError): void {
+  reply.raw(ERROR);
+  reply.simple(id);
+  reply.simple(cleanLine(`${error.code} ${error.message}`));
+}

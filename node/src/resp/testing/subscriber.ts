@@ -1,0 +1,115 @@
+import { RawClient, command } from './raw-client.ts';
+import type { TestServer } from './test-server.ts';
+
+const UUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+
+/** The whole numbers from `from` up to, but not `to`. */
+export const numbers = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i);
+
+/** A connection that knows which pushes belong to which of its subscriptions. */
+export class Subscriber implements Disposable {
+  readonly client: RawClient;
+
+  static async connect(server: TestServer): Promise<Subscriber> {
+    return new Subscriber(await RawClient.connect(server.port));
+  }
+
+  private constructor(client: RawClient) {
+    this.client = client;
+  }
+
+  /** Everything received. */
+  get text(): string {
+    return this.client.bytes().toString('latin1');
+  }
+
+  /** Sends a command that answers with an id and a push, and resolves with the id. */
+  async subscribe(...args: string[]): Promise<string> {
+    const before = this.client.receivedBytes;
+    this.client.send(command(...args));
+    const answer = new RegExp(
+      `^\\+(${UUID})\\r\\n>3\\r\\n\\+subscribe\\r\\n\\+\\1\\r\\n:\\d+\\r\\n`,
+      'm',
+    );
+    for (;;) {
+      const found = answer.exec(this.text.slice(before));
+      if (found !== null) return found[1]!;
+      await this.#more();
+    }
+  }
+
+  /** Sends a command and resolves when something behind it holds the reply. */
+  async ask(reply: string, ...args: string[]): Promise<void> {
+    const before = this.client.receivedBytes;
+    this.client.send(command(...args));
+    while (!this.text.slice(before).includes(reply)) await this.#more();
+  }
+
+  /** Resolves when a subscription has received this many events. */
+  async untilPushed(id: string, count: number): Promise<void> {
+    while (this.cursors(id).length < count) await this.#more();
+  }
+
+  /** The cursors pushed for a subscription. */
+  cursors(id: string): number[] {
+    return this.#messages(id).map((message) => Number(message.split('\r\n')[3]!.slice(1)));
+  }
+
+  /** The payloads pushed, for one subscription or for all. */
+  payloads(id?: string): string[] {
+    return this.#messages(id).map((message) => message.split('\r\n').at(-2)!);
+  }
+
+  /** Whole frames, replies and pushes apart. */
+  split(): { replies: string[]; pushes: string[] } {
+    const frames: string[] = [];
+    const text = this.text;
+    for (let at = 0; at < text.length;) {
+      const end = frameEnd(text, at);
+      frames.push(text.slice(at, end));
+      at = end;
+    }
+    return {
+      replies: frames.filter((frame) => !frame.startsWith('>')),
+      pushes: frames.filter((frame) => frame.startsWith('>')),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.client[Symbol.dispose]();
+  }
+
+  #messages(id = UUID): string[] {
+    const message = new RegExp(
+      `>4\\r\\n\\+message\\r\\n\\+${id}\\r\\n:\\d+\\r\\n%11\\r\\n[^]*?\\+payload\\r\\n\\$\\d+\\r\\n[^\\r]*\\r\\n`,
+      'g',
+    );
+    return this.text.match(message) ?? [];
+  }
+
+  async #more(): Promise<void> {
+    if (this.client.closed) throw new Error(`closed after ${JSON.stringify(this.text)}`);
+    await this.client.received(this.client.receivedBytes + 1);
+  }
+}
+
+/** The offset behind the frame that begins at `at`. */
+function frameEnd(text: string, at: number): number {
+  const lineEnd = text.indexOf('\r\n', at) + 2;
+  const count = Number(text.slice(at + 1, lineEnd - 2));
+  let end = lineEnd;
+  switch (text[at]) {
+    case '$':
+      return lineEnd + count + 2;
+    case '%':
+      for (let i = 0; i < 2 * count; i += 1) end = frameEnd(text, end);
+      return end;
+    case '*':
+    case '>':
+      for (let i = 0; i < count; i += 1) end = frameEnd(text, end);
+      return end;
+    default:
+      return lineEnd;
+  }
+}
