@@ -1,32 +1,21 @@
 /** The real parts of a node; `server.ts` puts them together. Loaded late, behind the sizing of the I/O pool. */
-import { SierraError } from '../../common/errors.ts';
 import { Router } from './cluster/router.ts';
 import { openStore } from './engine/index.ts';
 import { RespListener } from './resp/listener.ts';
 import { respLimits } from './resp/limits.ts';
 import type { NodeParts } from './server.ts';
-import type { SubscriptionOpener } from './subscriptions/types.ts';
-
-const noSubscriptions: SubscriptionOpener = {
-  open: () => {
-    throw new SierraError('CLUSTERDOWN', 'subscriptions are unavailable');
-  },
-  statistics: {
-    open: 0,
-    targets: 0,
-    waitingForAcknowledgement: 0,
-    waitingForSink: 0,
-    delivered: 0,
-    failed: 0,
-  },
-};
+import { Subscriptions } from './subscriptions/subscriptions.ts';
 
 export const nodeParts: NodeParts = {
   openStore,
   openListener: async (store, config, { version, observer }) => {
+    const router = new Router(store);
+    const subscriptions = new Subscriptions(router, {
+      onFault: (error) => observer.fault(error),
+    });
     const listener = await RespListener.start({
-      router: new Router(store),
-      subscriptions: noSubscriptions,
+      router,
+      subscriptions,
       version,
       ...config.clientAddress,
       limits: respLimits(store.facts.appendMaxBytes, {
@@ -39,6 +28,7 @@ export const nodeParts: NodeParts = {
     return {
       host: config.clientAddress.host,
       port: listener.address.port,
+      subscriptions: () => subscriptions.statistics,
       close: () => listener.stop(),
     };
   },

@@ -7,6 +7,7 @@ import type { EventStore } from './engine/types.ts';
 import { startNode, type ClosableStore, type NodeContext, type NodeParts } from './server.ts';
 import { StartError } from './start-error.ts';
 import { OpenError } from './storage/errors.ts';
+import type { SubscriptionStatistics } from './subscriptions/types.ts';
 
 const loopback = ['--client-address', '127.0.0.1:0', '--dir', '/nowhere'];
 
@@ -42,7 +43,15 @@ class RecordedParts implements NodeParts {
     this.events.push('listener opened');
     observer.connectionOpened();
     const close = async (): Promise<void> => void this.events.push('listener closed');
-    return { host: '127.0.0.1', port: 4711, close };
+    const subscriptions = (): SubscriptionStatistics => ({
+      open: 5,
+      targets: 9,
+      waitingForAcknowledgement: 2,
+      waitingForSink: 1,
+      delivered: 1000,
+      failed: 3,
+    });
+    return { host: '127.0.0.1', port: 4711, subscriptions, close };
   };
 }
 
@@ -138,6 +147,12 @@ describe('a node', () => {
       'sierradb_segments 2',
       'sierradb_cache_hits_total 11',
       'sierradb_connections 1',
+      'sierradb_subscriptions 5',
+      'sierradb_subscription_targets 9',
+      'sierradb_subscriptions_waiting{reason="acknowledgement"} 2',
+      'sierradb_subscriptions_waiting{reason="client"} 1',
+      'sierradb_events_pushed_total 1000',
+      'sierradb_subscriptions_failed_total 3',
     ]) {
       assert.ok(text.split('\n').includes(line), line);
     }

@@ -16,12 +16,15 @@ import { NodeMetrics } from './http/metrics.ts';
 import type { NodeState } from './http/node-state.ts';
 import type { RespObserver } from './resp/observer.ts';
 import { StartError } from './start-error.ts';
+import type { SubscriptionStatistics } from './subscriptions/types.ts';
 
 export interface ClosableStore extends EventStore {
   close(): Promise<void>;
 }
 
 export interface ClientListener extends Address {
+  /** What its subscriptions do now. */
+  subscriptions(): SubscriptionStatistics;
   /** Takes no new connections, finishes what was accepted, then resolves. */
   close(): Promise<void>;
 }
@@ -136,6 +139,7 @@ class SierraNode implements RunningNode {
     const failed = this.#state === 'failed';
     if (!failed) this.#state = 'stopping';
     await this.#listener?.close();
+    this.#metrics.subscriptions.watch(null);
     this.#metrics.watch(null);
     await this.#store?.close();
     await this.#admin?.close();
@@ -185,7 +189,7 @@ class SierraNode implements RunningNode {
 
   async #openListener(store: ClosableStore): Promise<void> {
     const { clientAddress } = this.#config;
-    const { commands } = this.#metrics;
+    const { commands, subscriptions } = this.#metrics;
     const { log, parts, version } = this.#context;
     const observer: RespObserver = {
       connectionOpened: () => commands.connectionOpened(),
@@ -197,7 +201,9 @@ class SierraNode implements RunningNode {
         log.error({ err: error }, 'a connection was closed after a mistake of ours'),
     };
     try {
-      this.#listener = await parts.openListener(store, this.#config, { version, observer });
+      const listener = await parts.openListener(store, this.#config, { version, observer });
+      subscriptions.watch(() => listener.subscriptions());
+      this.#listener = listener;
     } catch (error) {
       throw StartError.ofAddress(error, clientAddress, 'network.client_address');
     }

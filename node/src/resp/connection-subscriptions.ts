@@ -75,8 +75,11 @@ export class ConnectionSubscriptions implements SubscriptionSink {
   resume(): void {
     // Half-way down, so that a reader at the limit gets batches instead of single events.
     if (!this.#stalled || 2 * this.#output.waitingBytes > this.#limits.pushBytesMax) return;
+    const [any] = this.#byId.values();
+    if (any === undefined) return;
     this.#stalled = false;
-    for (const subscription of this.#byId.values()) subscription.resume();
+    // One speaks for all.
+    any.resume();
   }
 
   event(subscription: Subscription, cursor: number, event: EventView): boolean {

@@ -27,7 +27,7 @@ export interface SubscriptionSink {
   event(subscription: Subscription, cursor: number, event: EventView): boolean;
   /**
    * Sends what it was given; called at the end of every turn in which it was given something. False: it can take no more
-   * for now, and will call {@link Subscription.resume} on each of its subscriptions when it can.
+   * for now, and will call {@link Subscription.resume} on one of its subscriptions when it can.
    */
   flush(): boolean;
   /** The subscription has ended by itself; it is closed. A `flush` follows. */
@@ -41,7 +41,7 @@ export interface Subscription {
   start(): void;
   /** Everything up to `cursor` is processed. Never moves backwards, never beyond what was delivered. */
   acknowledge(cursor: number): void;
-  /** The sink takes events again. */
+  /** The sink takes events again, this subscription's and those of all others that it serves. */
   resume(): void;
   /** Ends it; nothing is delivered any more. May be called again. */
   close(): void;

@@ -374,7 +374,7 @@ protocolCases('commands of Redis', [
     name: 'unknown commands',
     send: [
       ['foo'],
-      ['ESUB', 's'],
+      ['XSUB', 's'],
       ['EVERS', 's'],
       ['a\r\n+b'],
       [''],
@@ -384,7 +384,7 @@ protocolCases('commands of Redis', [
     ],
     expect: [
       argument("unknown command 'FOO'"),
-      argument("unknown command 'ESUB'"),
+      argument("unknown command 'XSUB'"),
       argument("unknown command 'EVERS'"),
       argument("unknown command 'A  +B'"),
       argument("unknown command ''"),

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 
+import { seededRandom } from '../../../../common/random.ts';
 import { Router } from '../../cluster/router.ts';
+import { Subscriptions } from '../../subscriptions/subscriptions.ts';
 import type { Command } from '../commands/command.ts';
 import type { ProtocolDefault } from '../connection.ts';
 import { type RespLimits, respLimits } from '../limits.ts';
 import { RespListener } from '../listener.ts';
 import type { RespObserver } from '../observer.ts';
 import { ArrayStore, type ArrayStoreOptions } from './array-store.ts';
-import { PlainSubscriptions } from './plain-subscriptions.ts';
 
 export interface TestServerOptions extends ArrayStoreOptions {
   readonly protocolDefault?: ProtocolDefault;
@@ -56,7 +57,7 @@ export class TestServer {
     const router = new Router(store);
     const listener = await RespListener.start({
       router,
-      subscriptions: new PlainSubscriptions(router),
+      subscriptions: new Subscriptions(router, { random: seededRandom(1) }),
       version: '0.1.0',
       host: '127.0.0.1',
       port: 0,
