@@ -1,4 +1,21 @@
-import { ServerError } from './errors.ts';
+import { Calls } from './calls.ts';
+import { commandBytes, type Word } from './command-bytes.ts';
+import {
+  appendCommand,
+  type Command,
+  eventById,
+  info,
+  partitionPage,
+  partitionSequence,
+  streamPage,
+  streamVersion,
+  transactionCommand,
+} from './commands.ts';
+import { helloOf } from './connection.ts';
+import { ConnectionError, SierraClientError } from './errors.ts';
+import { compileOptions, type CompiledOptions } from './options.ts';
+import { readRange } from './range.ts';
+import { LiveSubscription } from './subscription.ts';
 import type {
   AppendOptions,
   AppendResult,
@@ -18,81 +35,134 @@ import type {
   Subscription,
 } from './types.ts';
 
-const absent = (): never => {
-  throw new ServerError('ERR', 'not there yet');
-};
-
 /** See {@link Client}. */
 export class SierraClient implements Client {
+  readonly #options: CompiledOptions;
+  readonly #calls: Calls;
+  readonly #subscriptions = new Set<Subscription>();
+  #closing: Promise<void> | null = null;
+
   /** Connects with the first command. Throws `InvalidArgumentError` for a target or an option that cannot be. */
-  constructor(_target: ConnectTarget, _options: ClientOptions = {}) {}
+  constructor(target: ConnectTarget, options: ClientOptions = {}) {
+    this.#options = compileOptions(target, options);
+    this.#calls = new Calls(this.#options);
+  }
 
   /** Tries every endpoint once, at most for `connectTimeoutMs` each; rejects with `ConnectionError` where none answers. */
   static async connect(target: ConnectTarget, options: ClientOptions = {}): Promise<SierraClient> {
-    await Promise.resolve();
-    return new SierraClient(target, options);
+    const client = new SierraClient(target, options);
+    await client.#calls.connect();
+    return client;
   }
 
-  append(
-    _streamId: string,
-    _events: NewEvent | readonly NewEvent[],
-    _options?: AppendOptions,
+  // The methods below send before they return, so that calls take effect in their order; `async` makes of every error a rejection.
+
+  async append(
+    streamId: string,
+    events: NewEvent | readonly NewEvent[],
+    options: AppendOptions = {},
   ): Promise<AppendResult> {
-    return absent();
+    const list = Array.isArray(events) ? (events as readonly NewEvent[]) : [events as NewEvent];
+    const { expectedVersion = 'any', partitionKey } = options;
+    return this.#run(appendCommand(streamId, list, expectedVersion, partitionKey), options);
   }
-  transaction(
-    _partitionKey: string,
-    _events: readonly NewStreamEvent[],
-    _options?: CallOptions,
+
+  async transaction(
+    partitionKey: string,
+    events: readonly NewStreamEvent[],
+    options: CallOptions = {},
   ): Promise<AppendResult> {
-    return absent();
+    return this.#run(transactionCommand(partitionKey, events), options);
   }
+
   readStream(
-    _streamId: string,
-    _options?: RangeOptions & StreamOptions,
-  ): AsyncIterable<StoredEvent> {
-    return absent();
+    streamId: string,
+    options: RangeOptions & StreamOptions = {},
+  ): AsyncGenerator<StoredEvent, void, undefined> {
+    const { partitionKey, ...range } = options;
+    return readRange(range, (page) => this.#run(streamPage(streamId, partitionKey, page), page));
   }
-  readPartition(_partition: number | string, _options?: RangeOptions): AsyncIterable<StoredEvent> {
-    return absent();
+
+  readPartition(
+    partition: number | string,
+    options: RangeOptions = {},
+  ): AsyncGenerator<StoredEvent, void, undefined> {
+    return readRange(options, (page) => this.#run(partitionPage(partition, page), page));
   }
-  streamPage(_streamId: string, _options?: PageOptions & StreamOptions): Promise<Page> {
-    return absent();
+
+  async streamPage(streamId: string, options: PageOptions & StreamOptions = {}): Promise<Page> {
+    return this.#run(streamPage(streamId, options.partitionKey, options), options);
   }
-  partitionPage(_partition: number | string, _options?: PageOptions): Promise<Page> {
-    return absent();
+
+  async partitionPage(partition: number | string, options: PageOptions = {}): Promise<Page> {
+    return this.#run(partitionPage(partition, options), options);
   }
-  getEvent(_id: string, _options?: CallOptions): Promise<StoredEvent | null> {
-    return absent();
+
+  async getEvent(id: string, options: CallOptions = {}): Promise<StoredEvent | null> {
+    return this.#run(eventById(id), options);
   }
-  streamVersion(_streamId: string, _options?: StreamOptions & CallOptions): Promise<number | null> {
-    return absent();
+
+  async streamVersion(
+    streamId: string,
+    options: StreamOptions & CallOptions = {},
+  ): Promise<number | null> {
+    return this.#run(streamVersion(streamId, options.partitionKey), options);
   }
-  partitionSequence(_partition: number | string, _options?: CallOptions): Promise<number | null> {
-    return absent();
+
+  async partitionSequence(
+    partition: number | string,
+    options: CallOptions = {},
+  ): Promise<number | null> {
+    return this.#run(partitionSequence(partition), options);
   }
-  hello(_options?: CallOptions): Promise<ServerHello> {
-    return absent();
+
+  async hello(options: CallOptions = {}): Promise<ServerHello> {
+    return this.#run({ kind: 'read', bytes: commandBytes(['HELLO', 3]), result: helloOf }, options);
   }
-  info(_section?: string, _options?: CallOptions): Promise<Readonly<Record<string, string>>> {
-    return absent();
+
+  async info(section?: string, options: CallOptions = {}): Promise<Record<string, string>> {
+    return this.#run(info(section), options);
   }
-  ping(_options?: CallOptions): Promise<void> {
-    return absent();
+
+  async ping(options: CallOptions = {}): Promise<void> {
+    const result = (): void => undefined;
+    return this.#run({ kind: 'read', bytes: commandBytes(['PING']), result }, options);
   }
-  command(
-    _words: readonly (string | number | Uint8Array)[],
-    _options?: CallOptions,
-  ): Promise<unknown> {
-    return absent();
+
+  async command(words: readonly Word[], options: CallOptions = {}): Promise<unknown> {
+    return this.#calls.submit({ kind: 'once', bytes: commandBytes(words) }, options);
   }
-  subscribe(_options: SubscribeOptions): Subscription {
-    return absent();
+
+  subscribe(options: SubscribeOptions): Subscription {
+    if (this.#closing !== null) throw new ConnectionError('CLOSED', 'the client was closed');
+    const subscription = new LiveSubscription(this.#options, options, () => {
+      this.#subscriptions.delete(subscription);
+    });
+    this.#subscriptions.add(subscription);
+    return subscription;
   }
+
   close(): Promise<void> {
-    return Promise.resolve();
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const ended = [...this.#subscriptions].map((subscription) => subscription.close());
+    await Promise.all([...ended, this.#calls.close()]);
+  }
+
+  async #run<T>(command: Command<T>, options: CallOptions): Promise<T> {
+    try {
+      return command.result(await this.#calls.submit(command, options));
+    } catch (error) {
+      // The stack that helps is the caller's, not that of the socket's event.
+      if (error instanceof SierraClientError) Error.captureStackTrace(error);
+      throw error;
+    }
   }
 }

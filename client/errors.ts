@@ -104,11 +104,11 @@ export class ConnectionError extends SierraClientError {
   override readonly name = 'ConnectionError';
 }
 
-/** The call's time ran out, and nothing was done, or it only reads. */
+/** The call's time ran out, and nothing was done, or it only reads; a bare command's `outcome` may be `unknown`. */
 export class TimeoutError extends SierraClientError {
   override readonly name = 'TimeoutError';
 
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, options?: ClientErrorOptions) {
     super('TIMED_OUT', message, { ...options, retryable: true });
   }
 }
