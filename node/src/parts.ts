@@ -11,6 +11,7 @@ export const nodeParts: NodeParts = {
   openListener: async (store, config, { version, observer }) => {
     const router = new Router(store);
     const subscriptions = new Subscriptions(router, {
+      targetsMax: config.subscriptionTargetsMax,
       onFault: (error) => observer.fault(error),
     });
     const listener = await RespListener.start({

@@ -93,6 +93,7 @@ const samples: Record<SettingKey, readonly [text: string, toml: string, value: S
   'scrub.bytes_per_second': ['1MiB', '1048576', 1_048_576],
   'segment.compression': ['true', 'true', true],
   'segment.size_bytes': ['32MiB', '33554432', 33_554_432],
+  'subscriptions.max_targets': ['77', '77', 77],
   'sync.idle_interval_ms': ['1', '1', 1],
   'sync.interval_ms': ['2', '2', 2],
   'sync.max_batch_size': ['3', '3', 3],

@@ -24,6 +24,7 @@ export interface NodeConfig {
   /** Whether someone asked for this admin address: then a taken one is an error. */
   readonly adminAddressIsConfigured: boolean;
   readonly connectionsMax: number;
+  readonly subscriptionTargetsMax: number;
   readonly pageBytesMax: number;
   readonly protocolDefault: 'auto' | 2 | 3;
   readonly logLevel: string;
@@ -228,6 +229,7 @@ function buildConfig(settings: EffectiveSettings): NodeConfig {
     adminAddress: get('network.admin_address'),
     adminAddressIsConfigured: settings.isGiven('network.admin_address'),
     connectionsMax: get('network.max_connections'),
+    subscriptionTargetsMax: get('subscriptions.max_targets'),
     pageBytesMax: get('scan.page_bytes_max'),
     protocolDefault: protocolDefault(get('protocol.default')),
     logLevel: get('log.level'),

@@ -274,6 +274,13 @@ export const settings = {
     max: '2GiB',
     doc: 'Size at which a segment is sealed; holds for new segments.',
   },
+  'subscriptions.max_targets': {
+    kind: 'count',
+    default: '1000000',
+    min: '1',
+    max: '100000000',
+    doc: 'Streams and partitions that all subscriptions of the node together may follow; beyond, `BUFFERFULL`.',
+  },
   'sync.idle_interval_ms': {
     kind: 'milliseconds',
     default: '50',
