@@ -1,9 +1,16 @@
 /** What scenarios share: servers on fresh folders, the load generator, rounds, and the report. */
 import { join } from 'node:path';
 
+import type { JobResults, JobSpecs } from './load/jobs.ts';
 import { LoadProcess } from './load/load-process.ts';
 import type { LoadResult } from './load/load-run.ts';
-import type { AppendWorkload, Workload } from './load/requests.ts';
+import type { Measured } from './load/meter.ts';
+import {
+  type AppendWorkload,
+  type TailWorkload,
+  tailRequests,
+  type Workload,
+} from './load/requests.ts';
 import type { BenchOptions, Sizes } from './options.ts';
 import { formatNumber, type Row, type Target, type Unit } from './report.ts';
 import { type Server, type Settings, startNode, startRedis } from './servers.ts';
@@ -51,18 +58,53 @@ export class Contender implements AsyncDisposable {
     const { warmUpSeconds, seconds } = this.#bench.sizes;
     const length = { kind: 'time', warmUpSeconds, seconds } as const;
     const result = await this.#run(workload, shape, round + 1, length);
-    this.#bench.progress(
-      `  ${this.name} ${String(shape.connections)}×${String(shape.pipeline)} round ${String(round + 1)}: ` +
-        `${formatNumber(result.events / result.seconds)} events/s, p50 ${formatNumber(result.latencyMs.p50)} ms, ` +
-        `p99 ${formatNumber(result.latencyMs.p99)} ms, ${formatNumber(cpuPerEvent(result))} µs CPU per event, ` +
-        `load ${result.loadCores.toFixed(2)}, foreign ${result.foreignCores.toFixed(2)} cores`,
+    const { p50, p99 } = result.latencyMs;
+    const words = `${String(shape.connections)}×${String(shape.pipeline)}`;
+    this.#report(
+      words,
+      round,
+      result,
+      `p50 ${formatNumber(p50)} ms, p99 ${formatNumber(p99)} ms, `,
     );
     this.#bench.record(this.name, workload, shape, round, result);
     return result;
   }
 
+  /** Reads all of a history once, page by page, as a Redis client does that has to know the last id of a page. */
+  async readTail(workload: TailWorkload, round: number): Promise<LoadResult> {
+    const shape = { connections: 1, pipeline: 1 };
+    const length = { kind: 'requests', requests: tailRequests(workload) } as const;
+    const result = await this.#run(workload, shape, round + 1, length);
+    this.#report('XREAD', round, result, '');
+    this.#bench.record(this.name, workload, shape, round, result);
+    return result;
+  }
+
+  /** One run with subscribers; `words` names it, `detail` is what else the progress line says. */
+  async deliver<Kind extends keyof JobSpecs>(
+    kind: Kind,
+    makeSpec: (server: { readonly port: number; readonly serverPid: number }) => JobSpecs[Kind],
+    round: number,
+    words: string,
+    detail: (result: JobResults[Kind]) => string = () => '',
+  ): Promise<JobResults[Kind]> {
+    const { port, pid: serverPid } = this.server;
+    const result = await this.#bench.load.do(kind, makeSpec({ port, serverPid }));
+    this.#report(words, round, result, detail(result));
+    this.#bench.runs.push({ name: this.name, kind, words, round, ...result });
+    return result;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.server[Symbol.asyncDispose]();
+  }
+
+  #report(words: string, round: number, result: Measured, detail: string): void {
+    this.#bench.progress(
+      `  ${this.name} ${words} round ${String(round + 1)}: ${formatNumber(eventsPerSecond(result))} events/s, ` +
+        `${detail}${formatNumber(cpuPerEvent(result))} µs CPU per event, ` +
+        `load ${result.loadCores.toFixed(2)}, foreign ${result.foreignCores.toFixed(2)} cores`,
+    );
   }
 
   async #run(
@@ -88,9 +130,9 @@ export const append = (
   suppliedIds = false,
 ): AppendWorkload => ({ kind: 'append', order, streams, suppliedIds, firstEvent: 0 });
 
-export const eventsPerSecond = (result: LoadResult): number => result.events / result.seconds;
+export const eventsPerSecond = (result: Measured): number => result.events / result.seconds;
 /** Server CPU in microseconds. */
-export const cpuPerEvent = (result: LoadResult): number =>
+export const cpuPerEvent = (result: Measured): number =>
   (result.serverCpuSeconds * 1e6) / Math.max(1, result.events);
 
 interface RowWords {
@@ -148,8 +190,10 @@ export class Bench {
     return startNode(this.options.program, directory, settings);
   }
 
-  async startOurs(name = 'ours', settings: Settings = {}): Promise<Contender> {
-    return new Contender(this, name, await this.startNode(this.freshPath(name), settings));
+  async startOurs(name = 'ours', settings: Settings = {}, inspect = false): Promise<Contender> {
+    const { program } = this.options;
+    const server = await startNode(program, this.freshPath(name), settings, inspect);
+    return new Contender(this, name, server);
   }
 
   /** Null when redis-server is not installed. */
@@ -166,16 +210,26 @@ export class Bench {
     shape: Shape,
     otherWorkload: Workload = workload,
   ): Promise<Comparison> {
-    const runs = [(round: number) => ours.measure(workload, shape, round)];
-    if (other !== null) runs.push((round) => other.measure(otherWorkload, shape, round));
+    return this.alternate(
+      (round) => ours.measure(workload, shape, round),
+      other === null ? null : (round) => other.measure(otherWorkload, shape, round),
+    );
+  }
+
+  /** Interleaved rounds of two runs of any kind. */
+  async alternate<Result extends Measured>(
+    ours: (round: number) => Promise<Result>,
+    other: ((round: number) => Promise<Result>) | null,
+  ): Promise<Comparison<Result>> {
+    const runs = other === null ? [ours] : [ours, other];
     const [mine = [], theirs] = await interleave(this.rounds, runs);
     return { ours: mine, peer: theirs ?? null };
   }
 
   /** Adds a row with a figure of each run of a comparison. */
-  addComparison(
-    comparison: Comparison,
-    figure: (result: LoadResult) => number,
+  addComparison<Result extends Measured>(
+    comparison: Comparison<Result>,
+    figure: (result: Result) => number,
     words: RowWords,
   ): void {
     const ours = comparison.ours.map(figure);
@@ -215,7 +269,7 @@ export class Bench {
 }
 
 /** The results of each side in round order. */
-export interface Comparison {
-  readonly ours: readonly LoadResult[];
-  readonly peer: readonly LoadResult[] | null;
+export interface Comparison<Result extends Measured = LoadResult> {
+  readonly ours: readonly Result[];
+  readonly peer: readonly Result[] | null;
 }

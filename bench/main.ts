@@ -13,7 +13,11 @@ import { formatTable, judge } from './report.ts';
 import { age } from './scenarios/age.ts';
 import { appends, buckets, disk } from './scenarios/appends.ts';
 import { memory, space } from './scenarios/footprint.ts';
+import { catchUp, pushCounter } from './scenarios/history.ts';
+import { idle, idleMemory } from './scenarios/idle.ts';
+import { fanOut, live } from './scenarios/live.ts';
 import { gets, scans } from './scenarios/reads.ts';
+import { stalled } from './scenarios/stalled.ts';
 import { recovery, start } from './scenarios/start-up.ts';
 import { transactions } from './scenarios/transactions.ts';
 import { killServers, redisVersion } from './servers.ts';
@@ -30,6 +34,13 @@ const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   start,
   space,
   memory,
+  'push-counter': pushCounter,
+  'catch-up': catchUp,
+  live,
+  'fan-out': fanOut,
+  idle,
+  'idle-memory': idleMemory,
+  stalled,
 };
 
 function readOptions(): BenchOptions {

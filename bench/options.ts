@@ -25,6 +25,15 @@ export interface Sizes {
   readonly footprintEvents: number;
   readonly footprintSegmentMebibytes: number;
   readonly streamsInMemory: number;
+  /** Events in each of the eight streams that subscribers catch up with, and the segments that they lie in. */
+  readonly historyEventsPerStream: number;
+  readonly historySegmentMebibytes: number;
+  /** Subscriptions that wait while others append, and the two numbers of them whose memory is measured. */
+  readonly idleSubscriptions: number;
+  readonly subscriptionsInMemory: readonly [few: number, many: number];
+  /** Events that a reader gets that has stopped reading, and for how long it has. */
+  readonly stalledEvents: number;
+  readonly stalledSeconds: number;
 }
 
 export interface BenchOptions {
@@ -52,6 +61,12 @@ const full: Sizes = {
   footprintEvents: 2_000_000,
   footprintSegmentMebibytes: 256,
   streamsInMemory: 5_000_000,
+  historyEventsPerStream: 200_000,
+  historySegmentMebibytes: 16,
+  idleSubscriptions: 10_000,
+  subscriptionsInMemory: [10_000, 50_000],
+  stalledEvents: 200_000,
+  stalledSeconds: 10,
 };
 
 const quick: Sizes = {
@@ -67,6 +82,12 @@ const quick: Sizes = {
   footprintEvents: 150_000,
   footprintSegmentMebibytes: 32,
   streamsInMemory: 200_000,
+  historyEventsPerStream: 25_000,
+  historySegmentMebibytes: 2,
+  idleSubscriptions: 10_000,
+  subscriptionsInMemory: [10_000, 50_000],
+  stalledEvents: 20_000,
+  stalledSeconds: 2,
 };
 
 export const usage = `npm run bench -- [options]

@@ -21,6 +21,8 @@ export interface Server extends AsyncDisposable {
   readonly directory: string;
   /** From the start of the process to its first useful reply, in milliseconds. */
   readonly readyMs: number;
+  /** Where its inspector listens, if it was started with one. */
+  readonly inspectorPort: number | null;
   /** Ends the process and waits until it is gone. */
   stop(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
@@ -63,6 +65,7 @@ class ServerProcess implements Server {
   readonly dialect: Dialect;
   readonly port: number;
   readonly directory: string;
+  inspectorPort: number | null = null;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   readonly #startedAt: number;
@@ -186,22 +189,30 @@ export interface NodeProgram {
   readonly profileFolder: string | null;
 }
 
-/** Starts the node on `directory`, which may hold data. Its output goes to `directory`.log. */
+/**
+ * Starts the node on `directory`, which may hold data. Its output goes to `directory`.log. With `inspect` its memory can be
+ * measured after a garbage collection.
+ */
 export async function startNode(
   { mainFile, profileFolder }: NodeProgram,
   directory: string,
   settings: Settings = {},
+  inspect = false,
 ): Promise<Server> {
-  const [port, adminPort] = await Promise.all([freePort(), freePort()]);
+  const ports = await Promise.all([freePort(), freePort(), freePort()]);
+  const [port, adminPort, inspectorPort] = ports;
   const flags = ['--dir', directory, '--client-address', `127.0.0.1:${String(port)}`];
   flags.push('--admin-address', `127.0.0.1:${String(adminPort)}`);
   for (const [key, value] of Object.entries(settings)) flags.push('--set', `${key}=${value}`);
   const profile =
     profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profileFolder)}`];
-  const command = [process.execPath, '--max-semi-space-size=32', ...profile, mainFile, ...flags];
+  const inspector = inspect ? [`--inspect=127.0.0.1:${String(inspectorPort)}`] : [];
+  const nodeFlags = ['--max-semi-space-size=32', ...profile, ...inspector];
+  const command = [process.execPath, ...nodeFlags, mainFile, ...flags];
   // Only a process that ends by itself writes its profile.
   const ending = profileFolder === null ? 'SIGKILL' : 'SIGTERM';
   const server = new ServerProcess('sierradb', directory, port, command, ending);
+  if (inspect) server.inspectorPort = inspectorPort;
   // A read of a stream, not a ping: it is answered only by an open store.
   return server.ready(server.listeningLine(), encodeCommand('ESVER', streamName(0)));
 }

@@ -26,6 +26,14 @@ function floorOf(bucket: number): number {
   return 2 ** octave + within * 2 ** (octave - PER_OCTAVE_BITS);
 }
 
+/** In milliseconds. */
+export interface Latencies {
+  readonly mean: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
 export class Histogram {
   readonly #counts = new Float64Array(LINEAR + OCTAVES * PER_OCTAVE);
   #count = 0;
@@ -44,6 +52,15 @@ export class Histogram {
   /** In milliseconds. */
   get max(): number {
     return this.#max;
+  }
+
+  get summary(): Latencies {
+    return {
+      mean: this.mean,
+      p50: this.quantile(0.5),
+      p99: this.quantile(0.99),
+      max: this.#max,
+    };
   }
 
   record(milliseconds: number): void {

@@ -8,8 +8,8 @@
  */
 import { connect, type Socket } from 'node:net';
 
-import { machineCpuSeconds, processCpuSeconds } from '../machine.ts';
-import { Histogram } from './histogram.ts';
+import { Histogram, type Latencies } from './histogram.ts';
+import { type Measured, Meter } from './meter.ts';
 import { ReplyCounter } from './reply-counter.ts';
 import { type Dialect, makeRequests, type RequestSource, type Workload } from './requests.ts';
 
@@ -30,25 +30,13 @@ export interface LoadSpec {
   readonly seed: number;
 }
 
-export interface LoadResult {
-  readonly seconds: number;
+export interface LoadResult extends Measured {
   readonly requests: number;
-  readonly events: number;
   readonly errors: number;
   readonly firstError: string | null;
-  /** Of requests, in milliseconds. */
-  readonly latencyMs: {
-    readonly mean: number;
-    readonly p50: number;
-    readonly p99: number;
-    readonly max: number;
-  };
+  /** Of requests. */
+  readonly latencyMs: Latencies;
   readonly replyBytes: number;
-  readonly serverCpuSeconds: number;
-  /** Cores that this generator used: near 1 it is the bottleneck, not the server. */
-  readonly loadCores: number;
-  /** Cores that neither the server nor this generator used. */
-  readonly foreignCores: number;
   /** Requests sent from the first to the last one, warm-up included: where the next run's event numbers start. */
   readonly requestsSent: number;
 }
@@ -154,14 +142,11 @@ class Connection {
 
 type Phase = 'connecting' | 'warming' | 'measuring' | 'draining' | 'done';
 
-interface Sample {
-  readonly at: number;
+/** Counts at one end of the measured time. */
+interface Counts {
   readonly requests: number;
   readonly blobs: number;
   readonly replyBytes: number;
-  readonly ownCpu: number;
-  readonly serverCpu: number;
-  readonly machineCpu: number;
 }
 
 class LoadRun {
@@ -176,13 +161,15 @@ class LoadRun {
   #requestsSent = 0;
   #requestsLeft: number;
   #replyBytes = 0;
-  #start: Sample | null = null;
-  #end: Sample | null = null;
+  readonly #meter: Meter;
+  #start: Counts = { requests: 0, blobs: 0, replyBytes: 0 };
+  #result: LoadResult | null = null;
   #step: NodeJS.Timeout | undefined;
   readonly #stallWatch: NodeJS.Timeout;
 
   constructor(spec: LoadSpec) {
     this.#spec = spec;
+    this.#meter = new Meter(spec.serverPid);
     this.source = makeRequests(spec.workload, spec.dialect, spec.seed);
     this.#requestsLeft = spec.length.kind === 'requests' ? spec.length.requests : Infinity;
     const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -231,7 +218,7 @@ class LoadRun {
   idle(): void {
     const isOver = this.#phase === 'draining' || this.#requestsLeft === 0;
     if (!isOver || this.#connections.some((connection) => !connection.isIdle)) return;
-    if (this.#phase === 'measuring') this.#end = this.#sample();
+    if (this.#phase === 'measuring') this.#endMeasuring();
     this.#finish();
   }
 
@@ -245,11 +232,12 @@ class LoadRun {
   #measure(): void {
     if (this.#phase !== 'warming') return;
     this.#phase = 'measuring';
-    this.#start = this.#sample();
+    this.#start = this.#counts();
+    this.#meter.start();
     const { length } = this.#spec;
     if (length.kind !== 'time') return;
     this.#after(length.seconds, () => {
-      this.#end = this.#sample();
+      this.#endMeasuring();
       this.#phase = 'draining';
     });
   }
@@ -261,7 +249,9 @@ class LoadRun {
   #finish(): void {
     this.#phase = 'done';
     this.#close();
-    this.#settled.resolve(this.#summarise());
+    const result = this.#result;
+    if (result === null) throw new Error('the run ended before it was measured');
+    this.#settled.resolve({ ...result, ...this.#totals() });
   }
 
   #close(): void {
@@ -280,45 +270,33 @@ class LoadRun {
     }, STALL_MS);
   }
 
-  #sample(): Sample {
-    const cpu = process.cpuUsage();
+  #counts(): Counts {
     return {
-      at: performance.now(),
       requests: this.#requestsAnswered,
       blobs: this.#connections.reduce((sum, { counter }) => sum + counter.blobs, 0),
       replyBytes: this.#replyBytes,
-      ownCpu: (cpu.user + cpu.system) / 1e6,
-      serverCpu: processCpuSeconds(this.#spec.serverPid) ?? 0,
-      machineCpu: machineCpuSeconds(),
     };
   }
 
-  #summarise(): LoadResult {
+  #endMeasuring(): void {
     const start = this.#start;
-    const end = this.#end;
-    if (start === null || end === null) throw new Error('the run ended before it was measured');
-    const seconds = (end.at - start.at) / 1000;
+    const end = this.#counts();
     const requests = end.requests - start.requests;
-    const own = end.ownCpu - start.ownCpu;
-    const serverCpuSeconds = end.serverCpu - start.serverCpu;
+    this.#result = {
+      ...this.#meter.read(this.source.eventsIn(requests, end.blobs - start.blobs)),
+      requests,
+      replyBytes: end.replyBytes - start.replyBytes,
+      latencyMs: this.#latencies.summary,
+      ...this.#totals(),
+    };
+  }
+
+  /** What counts for the whole run, whatever was measured of it. */
+  #totals(): Pick<LoadResult, 'errors' | 'firstError' | 'requestsSent'> {
     const failed = this.#connections.find(({ counter }) => counter.firstError !== null);
     return {
-      seconds,
-      requests,
-      events: this.source.eventsIn(requests, end.blobs - start.blobs),
       errors: this.#connections.reduce((sum, { counter }) => sum + counter.errors, 0),
       firstError: failed?.counter.firstError ?? null,
-      latencyMs: {
-        mean: this.#latencies.mean,
-        p50: this.#latencies.quantile(0.5),
-        p99: this.#latencies.quantile(0.99),
-        max: this.#latencies.max,
-      },
-      replyBytes: end.replyBytes - start.replyBytes,
-      serverCpuSeconds,
-      loadCores: own / seconds,
-      foreignCores:
-        Math.max(0, end.machineCpu - start.machineCpu - serverCpuSeconds - own) / seconds,
       requestsSent: this.#requestsSent,
     };
   }

@@ -1,11 +1,11 @@
 /**
- * The load generator's process: takes one {@link LoadSpec} after the other from its parent and answers each. It stays
- * for the whole benchmark, so that its own code is warm from the second run on.
+ * The load generator's process: takes one {@link Job} after the other from its parent and answers each. It stays for the
+ * whole benchmark, so that its own code is warm from the second run on.
  */
-import { type LoadSpec, runLoad } from './load-run.ts';
+import { type Job, runJob } from './jobs.ts';
 
-process.on('message', (spec: LoadSpec) => {
-  runLoad(spec).then(
+process.on('message', (job: Job) => {
+  runJob(job).then(
     (result) => process.send?.({ result }),
     (error: unknown) => process.send?.({ error: String(error) }),
   );

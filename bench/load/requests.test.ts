@@ -8,8 +8,11 @@ import {
   makeRequests,
   streamName,
   suppliedEventId,
+  tailRequests,
+  type TailWorkload,
   type Workload,
 } from './requests.ts';
+import { requestOf, senderOf, TaggedAppend } from './tagged-append.ts';
 
 /** The arguments of each command in the next `count` requests. */
 function requests(workload: Workload, dialect: Dialect, count: number): string[][] {
@@ -138,4 +141,32 @@ test('a transaction keeps its streams under one partition key', () => {
     redis.map(([name]) => name),
     ['MULTI', ...Array.from({ length: 10 }, () => 'XADD'), 'EXEC'],
   );
+});
+
+test('XREAD goes on behind the last entry of each page, stream by stream', () => {
+  const tail: TailWorkload = {
+    ...{ kind: 'tail', count: 1000, streams: 4, first: 1, read: 2, eventsPerStream: 1500 },
+  };
+  assert.equal(tailRequests(tail), 4);
+  const source = makeRequests(tail, 'redis', 1);
+  const target = Buffer.alloc(source.requestBytesMax);
+  const asked = Array.from({ length: 4 }, () => {
+    const text = target.toString('latin1', 0, source.write(target, 0));
+    return /(stream-\d+)\r\n\$15\r\n(\d+)-1/.exec(text)?.slice(1);
+  });
+  // Entry ids are 10^12 + the event's number; stream 1 has the events 1, 5, 9 …
+  assert.deepEqual(asked, [
+    [streamName(1), '0999999999997'],
+    [streamName(1), String(1e12 + 1 + 999 * 4)],
+    [streamName(2), '0999999999998'],
+    [streamName(2), String(1e12 + 2 + 999 * 4)],
+  ]);
+});
+
+test('a tagged append carries its sender and number in its payload', () => {
+  const bytes = new TaggedAppend().make(5, 63, 123_456_789);
+  assert.ok(bytes.includes(streamName(5)));
+  const payloadAt = bytes.lastIndexOf('$256\r\n') + 6;
+  assert.equal(senderOf(bytes, payloadAt), 63);
+  assert.equal(requestOf(bytes, payloadAt), 123_456_789);
 });

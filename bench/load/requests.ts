@@ -48,7 +48,23 @@ export interface GetWorkload {
   readonly events: number;
 }
 
-export type Workload = AppendWorkload | TransactionWorkload | ScanWorkload | GetWorkload;
+/** What a subscriber of Redis does: XREAD of `count` entries behind the last one it has, stream by stream. */
+export interface TailWorkload {
+  readonly kind: 'tail';
+  readonly count: number;
+  /** Of those filled in order `cycle` with supplied ids, `read` from number `first` on are read to their ends. */
+  readonly streams: number;
+  readonly first: number;
+  readonly read: number;
+  readonly eventsPerStream: number;
+}
+
+export type Workload =
+  AppendWorkload | TransactionWorkload | ScanWorkload | GetWorkload | TailWorkload;
+
+/** The requests that read all of it. */
+export const tailRequests = ({ count, read, eventsPerStream }: TailWorkload): number =>
+  read * Math.ceil(eventsPerStream / count);
 
 /** Produces the requests of a workload. */
 export interface RequestSource {
@@ -60,13 +76,14 @@ export interface RequestSource {
   eventsIn(requests: number, blobs: number): number;
 }
 
-const STREAM_DIGITS = 13;
-const STREAM_PREFIX = 'stream-';
-const STREAM_PLACEHOLDER = `${STREAM_PREFIX}${'0'.repeat(STREAM_DIGITS)}`;
+export const STREAM_DIGITS = 13;
+export const STREAM_PREFIX = 'stream-';
+export const STREAM_PLACEHOLDER: string = `${STREAM_PREFIX}${'0'.repeat(STREAM_DIGITS)}`;
 const ID_PLACEHOLDER = '00000000-0000-4000-8000-000000000000';
 /** Redis entry ids all have 13 digits in front, so that one template fits all of them. */
 const ENTRY_ID_BASE = 1e12;
 const ENTRY_ID_PLACEHOLDER = '1000000000000-1';
+const ENTRY_ID_DIGITS = 13;
 /** Streams of transactions stand apart: one stream lives under one partition key. */
 const TRANSACTION_STREAM_BASE = 5e12;
 const TRANSACTION_GROUPS = 256;
@@ -95,7 +112,7 @@ export function encodeCommand(...parts: readonly string[]): string {
 }
 
 /** Overwrites `digits` bytes at `at` with the decimal digits of `value`. */
-function writeDigits(target: Buffer, at: number, digits: number, value: number): void {
+export function writeDigits(target: Buffer, at: number, digits: number, value: number): void {
   let high = Math.floor(value / 1e6);
   let low = value - high * 1e6;
   let place = at + digits - 1;
@@ -177,7 +194,7 @@ function appendSource(workload: AppendWorkload, dialect: Dialect, random: Random
       template.copy(target, at);
       writeDigits(target, at + streamAt, STREAM_DIGITS, stream);
       if (ids !== null) ids.write(target, at + idAt, stream, event);
-      else if (suppliedIds) writeDigits(target, at + idAt, 13, ENTRY_ID_BASE + event);
+      else if (suppliedIds) writeDigits(target, at + idAt, ENTRY_ID_DIGITS, ENTRY_ID_BASE + event);
       event += 1;
       return at + template.length;
     },
@@ -284,8 +301,35 @@ function getSource(workload: GetWorkload, dialect: Dialect, random: Random): Req
       if (ids !== null) ids.write(target, at + idAt, stream, event);
       else {
         writeDigits(target, at + streamAt, STREAM_DIGITS, stream);
-        for (const place of entryAt) writeDigits(target, at + place, 13, ENTRY_ID_BASE + event);
+        for (const place of entryAt)
+          writeDigits(target, at + place, ENTRY_ID_DIGITS, ENTRY_ID_BASE + event);
       }
+      return at + template.length;
+    },
+  };
+}
+
+function tailSource(workload: TailWorkload): RequestSource {
+  const { count, streams, first, eventsPerStream } = workload;
+  const pages = Math.ceil(eventsPerStream / count);
+  const command = ['XREAD', 'COUNT', String(count), 'STREAMS'];
+  const template = Buffer.from(encodeCommand(...command, STREAM_PLACEHOLDER, ENTRY_ID_PLACEHOLDER));
+  const streamAt = template.indexOf(STREAM_PLACEHOLDER) + STREAM_PREFIX.length;
+  const lastIdAt = template.indexOf(ENTRY_ID_PLACEHOLDER);
+  let request = 0;
+  return {
+    requestBytesMax: template.length,
+    repliesPerRequest: 1,
+    // Each page also names its stream.
+    eventsIn: (requests, blobs) => (blobs - requests) / EVENT_BLOBS.redis,
+    write: (target, at) => {
+      const stream = first + Math.floor(request / pages);
+      const have = (request % pages) * count;
+      const lastId = ENTRY_ID_BASE + stream + (have - 1) * streams;
+      template.copy(target, at);
+      writeDigits(target, at + streamAt, STREAM_DIGITS, stream);
+      writeDigits(target, at + lastIdAt, ENTRY_ID_DIGITS, Math.max(0, lastId));
+      request += 1;
       return at + template.length;
     },
   };
@@ -304,5 +348,7 @@ export function makeRequests(workload: Workload, dialect: Dialect, seed: number)
       return scanSource(workload, dialect, random);
     case 'get':
       return getSource(workload, dialect, random);
+    case 'tail':
+      return tailSource(workload);
   }
 }
