@@ -65,7 +65,7 @@ const IDLE_WALKS_MAX = 64;
 
 /** What partitions and streams have in common: how a read goes. */
 export abstract class LogFeed implements Feed, Seeker {
-  readonly watchers = new Watchers();
+  readonly watchers: Watchers = new Watchers();
   protected readonly context: FeedContext;
 
   constructor(context: FeedContext) {
