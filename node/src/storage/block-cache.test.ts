@@ -107,6 +107,30 @@ test('a reader that needs more than a read in flight will bring gets it', async 
   assert.equal((await second).length, 2000);
 });
 
+test('blocks read ahead are there when the reader comes, each read once', async () => {
+  const { source, file } = openPattern(100 * BLOCK_BYTES);
+  const cache = new BlockCache(100 * BLOCK_BYTES);
+  await cache.load(file, 3);
+  cache.readAhead(file, 2, 1000);
+  const blocks = await Promise.all(Array.from({ length: 16 }, (_, i) => cache.load(file, 2 + i)));
+  assert.equal(source.reads, 16);
+  assert.deepEqual(blocks[5]?.bytes.subarray(0, 9), source.expected(7 * BLOCK_BYTES, 9));
+  assert.equal(cache.peek(file, 18), undefined, 'at most 1 MiB');
+});
+
+test('reading ahead ends with the file, leaves most of a small cache alone, and its errors are the reader’s', async () => {
+  const { source, file } = openPattern(5 * BLOCK_BYTES - 1);
+  new BlockCache(100 * BLOCK_BYTES).readAhead(file, 3, 20);
+  assert.equal(source.reads, 2);
+  const small = openPattern(50 * BLOCK_BYTES);
+  const cache = new BlockCache(8 * BLOCK_BYTES);
+  small.source.failures = 2;
+  cache.readAhead(small.file, 0, 20);
+  assert.equal(small.source.reads, 2);
+  await assert.rejects(cache.load(small.file, 1), /disk/);
+  assert.equal((await cache.load(small.file, 1)).length, BLOCK_BYTES);
+});
+
 test('a file shorter than it claims is an error', async () => {
   const { file } = openPattern(1000);
   file.length = 1500;

@@ -133,11 +133,12 @@ export class BlockCache {
   }
 
   /**
-   * Begins to read blocks `first` to `last` of `file` that are not in memory, at most {@link READ_AHEAD_BLOCKS}, because a
-   * reader will want them; nothing while many are on their way. What fails will fail again for the reader.
+   * Begins to read blocks `first` to `last` of `file` that are not in memory, because a reader will want them: at most 1 MiB
+   * and a quarter of the cache, and nothing while many are on their way. What fails will fail again for the reader.
    */
   readAhead(file: CachedFile, first: number, last: number): void {
-    const end = Math.min(last + 1, first + READ_AHEAD_BLOCKS, Math.ceil(file.length / BLOCK_BYTES));
+    const most = Math.min(READ_AHEAD_BLOCKS, this.#capacityBlocks >> 2);
+    const end = Math.min(last + 1, first + most, Math.ceil(file.length / BLOCK_BYTES));
     for (let number = first; number < end; number += 1) {
       if (this.#loading >= LOADING_MAX) return;
       if (file.blocks.has(number) || file.loading.has(number)) continue;
