@@ -61,31 +61,25 @@ export class Subscriber implements Disposable {
     return this.#messages(id).map((message) => message.split('\r\n').at(-2)!);
   }
 
-  /** Whole frames, replies and pushes apart. */
+  /** The whole frames received, replies and pushes apart. */
   split(): { replies: string[]; pushes: string[] } {
-    const frames: string[] = [];
-    const text = this.text;
-    for (let at = 0; at < text.length;) {
+    const replies: string[] = [];
+    const pushes: string[] = [];
+    const { text } = this;
+    for (let at = 0; ;) {
       const end = frameEnd(text, at);
-      frames.push(text.slice(at, end));
+      if (end === null) return { replies, pushes };
+      (text[at] === '>' ? pushes : replies).push(text.slice(at, end));
       at = end;
     }
-    return {
-      replies: frames.filter((frame) => !frame.startsWith('>')),
-      pushes: frames.filter((frame) => frame.startsWith('>')),
-    };
   }
 
   [Symbol.dispose](): void {
     this.client[Symbol.dispose]();
   }
 
-  #messages(id = UUID): string[] {
-    const message = new RegExp(
-      `>4\\r\\n\\+message\\r\\n\\+${id}\\r\\n:\\d+\\r\\n%11\\r\\n[^]*?\\+payload\\r\\n\\$\\d+\\r\\n[^\\r]*\\r\\n`,
-      'g',
-    );
-    return this.text.match(message) ?? [];
+  #messages(id = ''): string[] {
+    return this.split().pushes.filter((push) => push.startsWith(`>4\r\n+message\r\n+${id}`));
   }
 
   async #more(): Promise<void> {
@@ -94,22 +88,18 @@ export class Subscriber implements Disposable {
   }
 }
 
-/** The offset behind the frame that begins at `at`. */
-function frameEnd(text: string, at: number): number {
-  const lineEnd = text.indexOf('\r\n', at) + 2;
-  const count = Number(text.slice(at + 1, lineEnd - 2));
-  let end = lineEnd;
-  switch (text[at]) {
-    case '$':
-      return lineEnd + count + 2;
-    case '%':
-      for (let i = 0; i < 2 * count; i += 1) end = frameEnd(text, end);
-      return end;
-    case '*':
-    case '>':
-      for (let i = 0; i < count; i += 1) end = frameEnd(text, end);
-      return end;
-    default:
-      return lineEnd;
+/** The offset behind the frame that begins at `at`; null if it is not whole. */
+function frameEnd(text: string, at: number): number | null {
+  const lineEnd = text.indexOf('\r\n', at);
+  if (lineEnd < 0) return null;
+  const count = Number(text.slice(at + 1, lineEnd));
+  const type = text[at];
+  let end: number | null = lineEnd + 2;
+  if (type === '$') {
+    end += count + 2;
+  } else {
+    const elements = type === '%' ? 2 * count : type === '*' || type === '>' ? count : 0;
+    for (let i = 0; i < elements && end !== null; i += 1) end = frameEnd(text, end);
   }
+  return end === null || end > text.length ? null : end;
 }

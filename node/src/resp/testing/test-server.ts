@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 
 import { seededRandom } from '../../../../common/random.ts';
 import { Router } from '../../cluster/router.ts';
-import { Subscriptions } from '../../subscriptions/subscriptions.ts';
+import { type SubscriptionOpener, Subscriptions } from '../../subscriptions/subscriptions.ts';
 import type { Command } from '../commands/command.ts';
 import type { ProtocolDefault } from '../connection.ts';
 import { type RespLimits, respLimits } from '../limits.ts';
@@ -50,14 +50,16 @@ export class TestServer {
   readonly store: ArrayStore;
   readonly observer: RecordingObserver;
   readonly listener: RespListener;
+  readonly subscriptions: SubscriptionOpener;
 
   static async start(options: TestServerOptions = {}): Promise<TestServer> {
     const store = new ArrayStore(options);
     const observer = new RecordingObserver();
     const router = new Router(store);
+    const subscriptions = new Subscriptions(router, { random: seededRandom(1) });
     const listener = await RespListener.start({
       router,
-      subscriptions: new Subscriptions(router, { random: seededRandom(1) }),
+      subscriptions,
       version: '0.1.0',
       host: '127.0.0.1',
       port: 0,
@@ -65,13 +67,19 @@ export class TestServer {
       protocolDefault: options.protocolDefault ?? 'auto',
       observer,
     });
-    return new TestServer(store, observer, listener);
+    return new TestServer(store, observer, listener, subscriptions);
   }
 
-  private constructor(store: ArrayStore, observer: RecordingObserver, listener: RespListener) {
+  private constructor(
+    store: ArrayStore,
+    observer: RecordingObserver,
+    listener: RespListener,
+    subscriptions: SubscriptionOpener,
+  ) {
     this.store = store;
     this.observer = observer;
     this.listener = listener;
+    this.subscriptions = subscriptions;
   }
 
   get port(): number {
