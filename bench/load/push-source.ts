@@ -25,7 +25,7 @@ export class PushSource implements AsyncDisposable {
       socket.on('error', () => undefined);
       socket.on('data', (chunk) => {
         if (chunk.includes('HELLO')) socket.write('%0\r\n');
-        else void this.#push(socket);
+        else this.#push(socket);
       });
     });
   }
@@ -48,12 +48,19 @@ export class PushSource implements AsyncDisposable {
     await once(this.#server, 'close');
   }
 
-  async #push(socket: Socket): Promise<void> {
+  #push(socket: Socket): void {
     socket.write(`+${SUBSCRIPTION_ID}\r\n>3\r\n+subscribe\r\n+${SUBSCRIPTION_ID}\r\n:1\r\n`);
-    for (let sent = 0; sent < this.#events && !socket.destroyed; sent += BATCH) {
-      const bytes = batch(sent, Math.min(BATCH, this.#events - sent));
-      if (!socket.write(bytes)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
-    }
+    let sent = 0;
+    const go = (): void => {
+      let isTaken = true;
+      while (isTaken && sent < this.#events) {
+        const count = Math.min(BATCH, this.#events - sent);
+        isTaken = socket.write(batch(sent, count));
+        sent += count;
+      }
+    };
+    socket.on('drain', go);
+    go();
   }
 }
 

@@ -78,7 +78,7 @@ export async function catchUp(bench: Bench): Promise<void> {
   }
   const files = dataFiles(ours.server.directory);
   const note =
-    `${String(STREAMS * historyEventsPerStream)} events in all, ` +
+    `${String(STREAMS * historyEventsPerStream)} events in the store, ` +
     `${String(files.sealedSegments)} sealed segments, ${(files.unsealedLogBytes / 1e6).toFixed(0)} MB not sealed yet`;
   for (const history of kinds) {
     const comparison = await bench.alternate<Measured>(
@@ -93,7 +93,7 @@ export async function catchUp(bench: Bench): Promise<void> {
       (round) => readBy(ours, history, 1, round),
     );
     bench.addComparison(comparison, eventsPerSecond, {
-      measure: `${history.name} FROM 0, 4 at once : 1: events`,
+      measure: `catch-up ${history.name}, 4 at once : 1`,
       unit: '/s',
       target: { judged: 'ratio', better: 'higher', reach: 1, aim: 1.1 },
     });
@@ -108,18 +108,18 @@ function addCatchUp(
 ): void {
   const alone = { ours: comparison.ours, peer: null };
   bench.addComparison(alone, eventsPerSecond, {
-    measure: `catch-up, ${name} FROM 0: events`,
+    measure: `catch-up ${name} FROM 0`,
     unit: '/s',
     target: { judged: 'ours', better: 'higher', reach: 300_000, aim: 700_000 },
     note,
   });
   bench.addComparison(comparison, eventsPerSecond, {
-    measure: `the same : XREAD COUNT 1000`,
+    measure: `catch-up ${name} : XREAD COUNT 1000`,
     unit: '/s',
     target: { judged: 'ratio', better: 'higher', reach: 0.2, aim: 0.4 },
   });
   bench.addComparison(comparison, cpuPerEvent, {
-    measure: 'the same: server CPU per event',
+    measure: `catch-up ${name}: server CPU per event`,
     unit: 'µs',
   });
 }

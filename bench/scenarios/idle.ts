@@ -37,7 +37,7 @@ export async function idle(bench: Bench): Promise<void> {
     const comparison = await bench.compare(subscribed, plain, workload, { connections, pipeline });
     waiting.check();
     bench.addComparison(comparison, eventsPerSecond, {
-      measure: `appends ${String(connections)}×${String(pipeline)}, ${name} on other streams : none`,
+      measure: `appends ${String(connections)}×${String(pipeline)}, ${name} elsewhere : none`,
       unit: '/s',
       target: { judged: 'ratio', better: 'higher', reach: 0.95, aim: 1 },
     });

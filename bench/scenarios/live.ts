@@ -45,7 +45,7 @@ export async function live(bench: Bench): Promise<void> {
     bench.addFigures(
       figures('pushAfterReplyMs'),
       {
-        measure: `live at 64 appenders, reply to push ${quantile} : append ${quantile}`,
+        measure: `live 64 appenders, reply → push ${quantile} : append`,
         unit: 'ms',
         target: { judged: 'ratio', better: 'lower', reach: 1, aim: 0.5 },
         note: `${early} of the pushes came before their append's reply and count as 0 ms`,
@@ -54,7 +54,7 @@ export async function live(bench: Bench): Promise<void> {
     );
     bench.addFigures(
       figures('pushMs'),
-      { measure: `the same, request to push ${quantile} : append ${quantile}`, unit: 'ms' },
+      { measure: `live 64 appenders, request → push ${quantile} : append`, unit: 'ms' },
       figures('appendMs'),
     );
   }
@@ -81,7 +81,7 @@ export async function fanOut(bench: Bench): Promise<void> {
     null,
   );
   bench.addComparison(comparison, eventsPerSecond, {
-    measure: 'one stream, 100 live subscribers: events delivered',
+    measure: 'live 1 stream, 100 subscribers: events delivered',
     unit: '/s',
     target: { judged: 'ours', better: 'higher', reach: 200_000, aim: 400_000 },
   });

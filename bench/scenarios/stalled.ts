@@ -26,20 +26,20 @@ export async function stalled(bench: Bench): Promise<void> {
     () => withoutReader(ours, stalledEvents),
   );
   const comparison = { ours: beside, peer: alone };
-  const name = `reader stalled for ${String(stalledSeconds)} s : none`;
+  const name = `reader stalled ${String(stalledSeconds)} s : none`;
   bench.addComparison(comparison, eventsPerSecond, {
-    measure: `appends 64×1, ${name}`,
+    measure: `${name}, appends 64×1`,
     unit: '/s',
   });
   for (const quantile of ['p50', 'p99'] as const) {
     bench.addComparison(comparison, ({ latencyMs }) => latencyMs[quantile], {
-      measure: `the same, ${quantile}`,
+      measure: `${name}, append ${quantile}`,
       unit: 'ms',
       target: { judged: 'ratio', better: 'lower', reach: 1.1, aim: 1 },
     });
   }
   bench.addComparison(comparison, ({ grownBytes }) => grownBytes / 1e6, {
-    measure: 'the same, growth of RSS',
+    measure: `${name}, growth of RSS`,
     unit: 'MB',
     note: `${String(stalledEvents)} events each time; all of them arrived, in order, when the reader went on`,
   });
