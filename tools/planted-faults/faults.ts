@@ -19,6 +19,7 @@ const crash = { suite: 'node/src/engine/crash.test.ts' };
 const model = { suite: 'node/src/engine/model.test.ts' };
 const damage = { suite: 'node/src/engine/damage.test.ts' };
 const faults = { suite: 'node/src/engine/faults.test.ts' };
+const subscriptions = { suite: 'node/src/subscriptions/model.test.ts' };
 
 export const plantedFaults: readonly PlantedFault[] = [
   {
@@ -186,5 +187,112 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace: "'TRYAGAIN',\n      'write outcome unknown, the disk failed",
     ...faults,
     tests: 'is unknown',
+  },
+  {
+    name: 'a stream is watched only some turns after its end was read',
+    file: 'node/src/engine/feeds.ts',
+    find: 'feed.watchers.add(watcher);\n    const opened = feed.open();\n    if (!(opened instanceof Promise)) return opened;',
+    replace:
+      'const opened = feed.open();\n    const watch = (turns: number): void => void (turns === 0 ? feed.watchers.add(watcher) : setImmediate(watch, turns - 1));\n    watch(4);\n    if (!(opened instanceof Promise)) return opened;',
+    ...subscriptions,
+  },
+  {
+    name: 'a window lets one event too many through',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'this.#window - this.#delivered + 1;',
+    replace: 'this.#window - this.#delivered + 2;',
+    ...subscriptions,
+  },
+  {
+    name: 'an acknowledgement moves backwards',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'if (known <= this.#acknowledged) return;',
+    replace: 'if (known === this.#acknowledged) return;',
+    ...subscriptions,
+  },
+  {
+    name: 'an acknowledgement runs ahead of what was delivered',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'const known = Math.min(cursor, this.#delivered - 1);',
+    replace: 'const known = cursor;',
+    ...subscriptions,
+  },
+  {
+    name: 'LATEST begins one event late',
+    file: 'node/src/subscriptions/subscriptions.ts',
+    find: "from === 'latest' ? feed.end : from",
+    replace: "from === 'latest' ? feed.end + 1 : from",
+    ...subscriptions,
+  },
+  {
+    name: 'LATEST begins with the last event that was there',
+    file: 'node/src/subscriptions/subscriptions.ts',
+    find: "from === 'latest' ? feed.end : from",
+    replace: "from === 'latest' ? Math.max(0, feed.end - 1) : from",
+    ...subscriptions,
+  },
+  {
+    name: 'a sink that resumes wakes all who waited but the first',
+    file: 'node/src/subscriptions/sink-state.ts',
+    find: 'const parked = this.#parked;',
+    replace: 'const parked = this.#parked.slice(1);',
+    ...subscriptions,
+  },
+  {
+    name: 'a sink that is full is given the rest of the piece',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'if (this.#isClosed || this.sink.isFull) return false;',
+    replace: 'if (this.#isClosed) return false;',
+    ...subscriptions,
+  },
+  {
+    name: 'a position moves where the sink takes nothing',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'if (this.#isClosed || this.sink.isFull) return false;',
+    replace:
+      'if (this.#isClosed) return false;\n    if (this.sink.isFull) {\n      target.position += 1;\n      return false;\n    }',
+    ...subscriptions,
+  },
+  {
+    name: 'what is being read is delivered though the subscription was closed',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'if (this.#isClosed || this.sink.isFull) return false;',
+    replace: 'if (this.sink.isFull) return false;',
+    ...subscriptions,
+  },
+  {
+    name: 'a subscription reads twice at once',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'this.#isReading = true;',
+    replace: '',
+    ...subscriptions,
+  },
+  {
+    name: 'events under another partition key wake a stream and move its end',
+    file: 'node/src/engine/feeds.ts',
+    find: 'sameBytes(bytes, at + FRAME_HEADER_BYTES, feed.partitionKey);',
+    replace: 'true;',
+    ...subscriptions,
+  },
+  {
+    name: 'who reads to the end of a segment does not read on',
+    file: 'node/src/subscriptions/running-subscription.ts',
+    find: 'if (target.isBehind && !target.isListed) this.#behind.add(target);',
+    replace: '',
+    ...subscriptions,
+  },
+  {
+    name: 'a stream that is sealed while it is read is taken up one event late',
+    file: 'node/src/engine/pieces.ts',
+    find: 'const ordinal = from - run.firstVersion;',
+    replace: 'const ordinal = from === run.firstVersion ? 0 : from - run.firstVersion + 1;',
+    ...subscriptions,
+  },
+  {
+    name: 'a sink that has said no more at its flush is given more',
+    file: 'node/src/subscriptions/sink-state.ts',
+    find: 'if (this.#isStopped) this.isFull = true;',
+    replace: 'if (this.#isStopped) this.isFull = false;',
+    ...subscriptions,
   },
 ];

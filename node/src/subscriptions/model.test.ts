@@ -11,7 +11,7 @@ const FILE = 'node/src/subscriptions/model.test.ts';
 const KIB = 1024;
 
 function optionsFor(pick: <T>(...values: T[]) => T): StoreOptions {
-  const segmentBytes = pick(8, 8, 20, 64) * KIB;
+  const segmentBytes = pick(8, 8, 20, 64, 200) * KIB;
   return {
     bucketCount: pick(1, 2, 4),
     partitionCount: pick(4, 8, 32),
@@ -35,8 +35,9 @@ function planFor(seed: number): SubscriptionPlan {
   return {
     seed,
     options: optionsFor(pick),
+    commands: { largePercent: pick(0, 5, 30), smallBytes: pick(40, 400, 1500) },
     history: pick(0, 20, 100, 300),
-    steps: pick(100, 200, 400),
+    steps: pick(80, 150, 250),
   };
 }
 

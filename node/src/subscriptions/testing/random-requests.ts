@@ -2,7 +2,7 @@
 import type { Random } from '../../../../common/random.ts';
 import type { RandomCommands } from '../../engine/testing/commands.ts';
 import type { StoreModel } from '../../engine/testing/model.ts';
-import type { FeedTarget } from '../../engine/types.ts';
+import type { AppendRequest, FeedTarget } from '../../engine/types.ts';
 import type { SubscriptionRequest, SubscriptionStart } from '../types.ts';
 import { targetKey } from './lane.ts';
 
@@ -19,6 +19,26 @@ export class RandomRequests {
 
   draw(): SubscriptionRequest {
     return { starts: this.#starts(this.#targets()), window: this.#window() };
+  }
+
+  /** An append of an event or two that the target shows; null where no known key leads to its partition. */
+  appendTo(target: FeedTarget): AppendRequest | null {
+    const streamId = target.kind === 'stream' ? target.streamId : Buffer.from('anyone');
+    const partitionKey =
+      target.kind === 'stream'
+        ? target.partitionKey
+        : this.#commands.keys.find((key) => this.#model.partitionOf(key) === target.partition);
+    if (partitionKey === undefined) return null;
+    const events = Array.from({ length: 1 + this.#random.below(2) }, () => ({
+      streamId: Buffer.from(streamId),
+      eventName: Buffer.from('Meanwhile'),
+      eventId: null,
+      expectedVersion: 'any' as const,
+      timestamp: null,
+      metadata: Buffer.alloc(0),
+      payload: Buffer.from(`${this.#random.below(2 ** 32)}`),
+    }));
+    return { partitionKey: Buffer.from(partitionKey), events };
   }
 
   #targets(): readonly FeedTarget[] {

@@ -14,13 +14,14 @@ import assert from 'node:assert/strict';
 import { type Random, seededRandom } from '../../../../common/random.ts';
 import { Router } from '../../cluster/router.ts';
 import { openStore, type Store, type StoreOptions } from '../../engine/index.ts';
-import { RandomCommands } from '../../engine/testing/commands.ts';
+import { type CommandOptions, RandomCommands } from '../../engine/testing/commands.ts';
 import { StoreModel } from '../../engine/testing/model.ts';
 import { ModelledStore } from '../../engine/testing/modelled-store.ts';
 import { settleFates } from '../../engine/testing/settle-fates.ts';
 import { SteppingClock } from '../../engine/testing/stepping-clock.ts';
 import { SimulatedFileSystem } from '../../engine/testing/simulated-disk.ts';
 import { Subscriptions } from '../subscriptions.ts';
+import type { FeedTarget } from '../../engine/types.ts';
 import type { SubscriptionRequest, SubscriptionStart } from '../types.ts';
 import { ModelledSubscription } from './modelled-subscription.ts';
 import { RandomRequests } from './random-requests.ts';
@@ -33,6 +34,8 @@ const LIVE_MOST = 12;
 export interface SubscriptionPlan {
   readonly seed: number;
   readonly options: StoreOptions;
+  /** Sizes of what is appended. */
+  readonly commands: CommandOptions;
   /** Appends before the first subscription. */
   readonly history: number;
   readonly steps: number;
@@ -65,7 +68,11 @@ export class SubscriptionRun {
     this.#plan = plan;
     this.#random = seededRandom(plan.seed);
     this.#model = new StoreModel(plan.options);
-    this.#commands = new RandomCommands(seededRandom(plan.seed ^ 0x3c6e), this.#model);
+    this.#commands = new RandomCommands(
+      seededRandom(plan.seed ^ 0x3c6e),
+      this.#model,
+      plan.commands,
+    );
     this.#requests = new RandomRequests(this.#random, this.#commands, this.#model);
     const pace = this.#chance(50) ? 'microtask' : 'immediate';
     this.#disk = new SimulatedFileSystem({ seed: plan.seed, pace });
@@ -131,7 +138,7 @@ export class SubscriptionRun {
     const draw = this.#random.below(1000);
     if (draw < 430) this.#append();
     else if (draw < 600) await this.#turns(1 + this.#random.below(4));
-    else if (draw < 680) this.#subscribe(this.#requests.draw());
+    else if (draw < 680) await this.#subscribeAmongAppends();
     else if (draw < 830) this.#acknowledge();
     else if (draw < 910) this.#resume();
     else if (draw < 940) this.#close();
@@ -145,8 +152,29 @@ export class SubscriptionRun {
     void this.#living.modelled.send(this.#commands.append());
   }
 
-  #subscribe(request: SubscriptionRequest): void {
+  /** What is appended to a target while it is being opened must not fall between history and present. */
+  async #subscribeAmongAppends(): Promise<void> {
     if (this.#live.length >= LIVE_MOST) return;
+    const request = this.#requests.draw();
+    const most = this.#chance(50) ? 1 : 4;
+    const append = (): void => {
+      for (const { target } of request.starts) {
+        if (this.#random.below(request.starts.length) < most) this.#appendTo(target);
+      }
+    };
+    if (this.#chance(30)) append();
+    if (this.#chance(30)) await this.#turns(this.#random.below(3));
+    this.#subscribe(request);
+    if (this.#chance(50)) append();
+    if (this.#chance(30)) await this.#rest();
+  }
+
+  #appendTo(target: FeedTarget): void {
+    const request = this.#requests.appendTo(target);
+    if (request !== null) void this.#living.modelled.send(request);
+  }
+
+  #subscribe(request: SubscriptionRequest): void {
     const sink = this.#sink();
     const modelled = new ModelledSubscription(request, sink, this.#model);
     sink.serve(modelled);
@@ -326,7 +354,8 @@ export class SubscriptionRun {
     let shown = this.#findings.shown;
     for (let idle = 0; !done(); idle += 1) {
       this.#throwFirst();
-      assert(idle < IDLE_TURNS, `nothing moves, though events are due:\n${this.#describe()}`);
+      if (idle >= IDLE_TURNS)
+        assert.fail(`nothing moves, though events are due:\n${this.#describe()}`);
       await turn();
       if (this.#findings.shown !== shown) idle = 0;
       shown = this.#findings.shown;
