@@ -257,7 +257,9 @@ export class Calls {
       onEnd: (error) => {
         const connection = this.#connection;
         this.#connection = null;
-        if (connection !== null) this.#dialer.lost(connection, error);
+        if (connection !== null && !this.#closing.signal.aborted) {
+          this.#dialer.lost(connection, error);
+        }
       },
     };
   }

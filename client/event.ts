@@ -116,10 +116,10 @@ export class EventReader {
     const name = this.#text(NAME);
     const metadata = this.#blob(META);
     const payload = this.#blob(PAYLOAD);
-    this.#skip(END);
+    const isWhole = this.#skip(END);
     this.end = this.#at;
     this.#bytes = NOTHING;
-    if (this.#failed) return null;
+    if (!isWhole) return null;
     return new WireEvent({
       id,
       streamId,
@@ -137,6 +137,7 @@ export class EventReader {
 
   /** False: something else stands there, and all has failed. */
   #skip(literal: Buffer): boolean {
+    if (this.#failed) return false;
     const bytes = this.#bytes;
     let at = this.#at;
     for (let i = 0; i < literal.length; i += 1, at += 1) {
@@ -152,7 +153,7 @@ export class EventReader {
   }
 
   #uuid(before: Buffer): string {
-    if (this.#failed || !this.#skip(before)) return '';
+    if (!this.#skip(before)) return '';
     const at = this.#at;
     const end = at + UUID_CHARACTERS;
     // Longer or shorter than a UUID: there is no CR where it should end.
@@ -165,7 +166,7 @@ export class EventReader {
   }
 
   #number(before: Buffer): number {
-    if (this.#failed || !this.#skip(before)) return 0;
+    if (!this.#skip(before)) return 0;
     const bytes = this.#bytes;
     const start = this.#at;
     let at = start;

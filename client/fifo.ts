@@ -28,6 +28,10 @@ export class Fifo<T> {
     return item;
   }
 
+  find(test: (item: T) => boolean): T | undefined {
+    return this.#items.find((item) => item !== undefined && test(item));
+  }
+
   /** Everything, in order; nothing is left. */
   take(): T[] {
     const items = this.#items.slice(this.#head) as T[];

@@ -10,6 +10,7 @@
  * Runs on Node.js 20 or later. `examples/aggregate.ts` shows optimistic concurrency, `examples/projection.ts` a live read model.
  */
 export { SierraClient } from './client.ts';
+export { FileCheckpointStore, MemoryCheckpointStore } from './checkpoints.ts';
 export { json } from './json.ts';
 export * from './errors.ts';
 export type * from './types.ts';

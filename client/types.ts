@@ -219,10 +219,7 @@ export type SubscribeOptions = SubscriptionTarget & SubscribeCommon;
  * Within a stream events come in the order of versions, within a partition in that of sequences; across partitions in none.
  */
 export interface Subscription extends AsyncIterable<StoredEvent>, AsyncDisposable {
-  /**
-   * What has been processed. Before the first event of a subscription from `latest` it is empty until the server has told
-   * what the latest is; `ready` waits for that.
-   */
+  /** What has been processed. Empty until the server has been asked the first time: see `ready`. */
   readonly position: SubscriptionPosition;
   /** Resolves when the server has accepted the subscription; everything appended from then on will be delivered. */
   readonly ready: Promise<void>;
