@@ -12,7 +12,8 @@ import type { SierraError } from '../../../common/errors.ts';
 import type { EventView } from '../engine/types.ts';
 import type { Subscription, SubscriptionSink } from '../subscriptions/types.ts';
 import type { SubscribePush } from './connection.ts';
-import { writeMessage, writeSubscribed, writeSubscriptionError } from './push-reply.ts';
+import type { EncodedEvents } from './encoded-events.ts';
+import { writeMessageStart, writeSubscribed, writeSubscriptionError } from './push-reply.ts';
 import type { ReplyWriter } from './replies.ts';
 
 /** Where pushes go: a session. */
@@ -35,13 +36,15 @@ export interface PushLimits {
 export class ConnectionSubscriptions implements SubscriptionSink {
   readonly #output: PushOutput;
   readonly #limits: PushLimits;
+  readonly #events: EncodedEvents;
   readonly #byId = new Map<string, Subscription>();
   /** The last flush has left too much in the socket. */
   #stalled = false;
 
-  constructor(output: PushOutput, limits: PushLimits) {
+  constructor(output: PushOutput, limits: PushLimits, events: EncodedEvents) {
     this.#output = output;
     this.#limits = limits;
+    this.#events = events;
   }
 
   /** The subscription with this id, a UUID in lower case. */
@@ -84,7 +87,8 @@ export class ConnectionSubscriptions implements SubscriptionSink {
 
   event(subscription: Subscription, cursor: number, event: EventView): boolean {
     const { writer } = this.#output;
-    writeMessage(writer, subscription.id, cursor, event);
+    writeMessageStart(writer, subscription.id, cursor);
+    this.#events.write(writer, event);
     return writer.length < this.#limits.batchBytes;
   }
 

@@ -20,6 +20,7 @@ import type { Router } from '../cluster/router.ts';
 import type { SubscriptionOpener } from '../subscriptions/types.ts';
 import type { CommandContext } from './commands/command.ts';
 import type { ProtocolDefault } from './connection.ts';
+import { EncodedEvents } from './encoded-events.ts';
 import { connectionErrors } from './errors.ts';
 import type { RespLimits } from './limits.ts';
 import { type RespObserver, silentObserver } from './observer.ts';
@@ -79,6 +80,7 @@ export class RespListener {
       clock,
       observer: options.observer ?? silentObserver,
       pool: new ReplyPool(),
+      events: new EncodedEvents(),
       wake: (session) => this.#wake(session),
       closed: (session) => this.#closed(session),
     };

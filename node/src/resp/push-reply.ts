@@ -1,9 +1,7 @@
 /** The pushes of subscriptions (wire protocol 4.2). RESP3 only: an array out of turn would be taken for a reply. */
 import type { SierraError } from '../../../common/errors.ts';
-import type { EventView } from '../engine/types.ts';
 import type { SubscribePush } from './connection.ts';
 import { writeDecimal } from './decimal.ts';
-import { writeEvent } from './event-reply.ts';
 import { cleanLine, type ReplyWriter } from './replies.ts';
 
 const piece = (text: string): Buffer => Buffer.from(text, 'latin1');
@@ -37,19 +35,8 @@ function writeSubscribePush(reply: ReplyWriter, id: string, count: number): void
   reply.integer(count);
 }
 
-/** An event of a subscription. */
-export function writeMessage(
-  reply: ReplyWriter,
-  id: string,
-  cursor: number,
-  event: EventView,
-): void {
-  writeMessageStart(reply, id, cursor);
-  writeEvent(reply, event);
-}
-
-/** What stands in front of the event map. The id is copied from its text: a prefix for each would cost more memory than it saves time. */
-function writeMessageStart(reply: ReplyWriter, id: string, cursor: number): void {
+/** The beginning of an event's push: what stands in front of the event map. The id is copied from its text: a prefix for each would cost more memory than it saves time. */
+export function writeMessageStart(reply: ReplyWriter, id: string, cursor: number): void {
   reply.reserve(MESSAGE_BYTES_MAX);
   const target = reply.bytes;
   let at = reply.end;

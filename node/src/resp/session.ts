@@ -31,6 +31,7 @@ import { findCommand } from './commands/index.ts';
 import { ConnectionSubscriptions, type PushOutput } from './connection-subscriptions.ts';
 import { Connection, type ProtocolDefault } from './connection.ts';
 import { type Request, RequestDecoder } from './decoder.ts';
+import type { EncodedEvents } from './encoded-events.ts';
 import { argumentErrors, connectionErrors, subscriptionErrors } from './errors.ts';
 import type { RespLimits } from './limits.ts';
 import type { RespObserver } from './observer.ts';
@@ -47,6 +48,8 @@ export interface SessionHost {
   readonly clock: Clock;
   readonly observer: RespObserver;
   readonly pool: ReplyPool;
+  /** What was pushed lately. */
+  readonly events: EncodedEvents;
   /** Has `session.turn()` called once, soon, outside of the caller's stack. */
   wake(session: Session): void;
   /** The session's socket has closed. */
@@ -114,10 +117,8 @@ export class Session {
   constructor(socket: Socket, id: number, host: SessionHost) {
     this.#socket = socket;
     this.#host = host;
-    this.#subscriptions = new ConnectionSubscriptions(this.#pushOutput(), {
-      batchBytes: FLUSH_BYTES,
-      pushBytesMax: host.limits.pushBytesMax,
-    });
+    const pushLimits = { batchBytes: FLUSH_BYTES, pushBytesMax: host.limits.pushBytesMax };
+    this.#subscriptions = new ConnectionSubscriptions(this.#pushOutput(), pushLimits, host.events);
     this.connection = new Connection(id, host.protocolDefault, this.#subscriptions);
     this.#decoder = new RequestDecoder(host.limits);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
