@@ -15,7 +15,7 @@ const localNode = path.join(modules, 'node', 'bin', 'node');
 /** What Node.js has made of the sources: from the second start on half the CPU time, and 20 MB less memory. */
 const compileCache = path.join(modules, '.cache', 'node-compile');
 
-const unitTests = ['common', 'node', 'operator', 'tools', 'bench'].map(
+const unitTests = ['common', 'node', 'client', 'operator', 'tools', 'bench'].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
 const tool = (name, ...file) => path.join(modules, name, ...file);
@@ -53,7 +53,7 @@ function testRun(files, given) {
 /** The tests that can be run for longer: those that read SEEDS from the environment. */
 function seededTests() {
   process.env.SEEDS ??= '1000';
-  return ['common', 'node', 'operator']
+  return ['common', 'node', 'client', 'operator']
     .filter((folder) => existsSync(path.join(root, folder)))
     .flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true }).map((file) =>
