@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, it } from 'node:test';
+import { clients } from '../e2e/clients/client-list.ts';
+import { clientTable, recorded, tableInReadme } from '../e2e/clients/results.ts';
 import { flagsOf } from '../node/src/config/print.ts';
 import { settingKeys } from '../node/src/config/settings.ts';
 import { importTable, pureFiles } from './import-table.ts';
@@ -120,6 +122,14 @@ describe('README.md', () => {
       );
     }
     assert.equal(table.exec(read('README.md'))?.[0], settingsTable());
+  });
+
+  it('has the table of clients, as the matrix in e2e/clients last showed it', () => {
+    assert.deepEqual(
+      recorded().map(({ client }) => client),
+      clients.map(({ name }) => name),
+    );
+    assert.equal(tableInReadme(), clientTable(recorded()));
   });
 
   it('names every flag', () => {

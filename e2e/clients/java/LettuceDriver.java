@@ -105,7 +105,8 @@ final class LettuceDriver extends Driver {
   public static void main(String[] arguments) {
     RedisClient client = RedisClient.create("redis://127.0.0.1:" + arguments[0]);
     LettuceDriver driver = new LettuceDriver(client);
-    driver.report(LettuceVersion.getVersion());
+    // Behind the slash is the commit.
+    driver.report(LettuceVersion.getVersion().split("/")[0]);
     driver.connection.close();
     client.shutdown(0, 2, TimeUnit.SECONDS);
   }

@@ -4,7 +4,7 @@ import { checks, type Check, type Identity, type Line, type Outcome } from '../c
 /** Thrown by a check when the library has no door for it, and what is there was found harmless. */
 export class Absent extends Error {}
 
-export type Checks = Readonly<Record<Check, () => Promise<void>>>;
+export type Checks = Readonly<Record<Check, () => Promise<void> | void>>;
 
 function write(line: Line): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -16,7 +16,7 @@ export async function report(identity: Identity, run: Checks): Promise<void> {
   for (const check of checks) write({ check, ...(await outcomeOf(run[check])) });
 }
 
-async function outcomeOf(check: () => Promise<void>): Promise<Outcome> {
+async function outcomeOf(check: () => Promise<void> | void): Promise<Outcome> {
   try {
     await check();
     return { outcome: 'passed' };
