@@ -68,10 +68,13 @@ describe('event maps written again', () => {
   test('of numbers that share a place', () => {
     const events = new EncodedEvents();
     const sequences = [1, 4097, 2 ** 32 + 1, 2 ** 52 + 1];
+    const partitions = [0, 4096, 8192];
     for (let round = 0; round < 4; round += 1) {
       for (const sequence of sequences) {
-        const event = eventOf(0, sequence, sequence % 1000);
-        for (let i = 0; i < 3; i += 1) assert.deepEqual(write(events, event), encode(event));
+        for (const partition of partitions) {
+          const event = eventOf(partition, sequence, sequence % 1000);
+          for (let i = 0; i < 3; i += 1) assert.deepEqual(write(events, event), encode(event));
+        }
       }
     }
   });

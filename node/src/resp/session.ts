@@ -398,8 +398,8 @@ export class Session {
   #takeSubscription(command: SubscribeCommand, subscription: Subscription): void {
     this.#subscriptions.add(subscription, this.connection.subscribePush);
     this.#answered(command, null, 0);
+    // Otherwise it ends with the connection, soon.
     if (this.#state === 'open') subscription.start();
-    else this.#subscriptions.closeAll();
   }
 
   #pushOutput(): PushOutput {

@@ -334,6 +334,36 @@ describe('the end of a subscription', () => {
     });
   }
 
+  test('nothing is pushed to a connection that has ended its side, though answers are', async () => {
+    await using server = await TestServer.start();
+    using subscriber = await Subscriber.connect(server);
+    using other = await RawClient.connect(server.port);
+    await subscriber.subscribe('ESUB', 's');
+    const before = subscriber.text.length;
+    server.store.holdAnswers = true;
+    subscriber.client.send(command('EAPPEND', 't', 'E'));
+    subscriber.client.socket.end();
+    await until(() => server.store.watched === 0);
+    other.send(append('s'));
+    await until(() => server.store.appendCount === 2);
+    await settle();
+    server.store.releaseAnswers();
+    await subscriber.client.untilClosed();
+    assert.match(subscriber.text.slice(before), expectation(appendedLines({})));
+  });
+
+  test('a connection that is waiting for its other side to close has none', async () => {
+    await using server = await TestServer.start();
+    using subscriber = await Subscriber.connect(server);
+    await subscriber.subscribe('ESUB', 's');
+    // So it does not notice the end that the server sends.
+    subscriber.client.socket.pause();
+    subscriber.client.send(command('QUIT'));
+    await until(() => server.observer.answers.some(({ name }) => name === 'QUIT'));
+    assert.equal(server.store.watched, 0);
+    assert.equal(server.listener.connections, 1);
+  });
+
   test('a connection that closes while its subscription is being opened', async () => {
     await using server = await TestServer.start();
     for (const end of ['end', 'resetAndDestroy'] as const) {
