@@ -69,8 +69,7 @@ export const esub: SubscribeCommand = {
     const streams = readStreams(reader, router);
     const { from, window } = readClauses(reader, pairs);
     const starts = streams.map(({ streamId, partitionKey }) => ({
-      // A copy: the argument is a view of what the socket read, which would be kept as long as the subscription.
-      target: { kind: 'stream' as const, streamId: Buffer.from(streamId), partitionKey },
+      target: { kind: 'stream' as const, streamId, partitionKey },
       from: startOf(from, nameOf(streamId)),
     }));
     return { starts, window };
