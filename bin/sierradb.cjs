@@ -11,13 +11,19 @@ const { pathToFileURL } = require('node:url');
 const needed = [24, 12];
 const [major, minor] = process.versions.node.split('.').map(Number);
 
-if (major < needed[0] || (major === needed[0] && minor < needed[1])) {
+const compiled = path.join(__dirname, '..', 'dist', 'node', 'src', 'main.js');
+const source = path.join(__dirname, '..', 'node', 'src', 'main.ts');
+const isCheckout = existsSync(source);
+
+if (major > needed[0] || (major === needed[0] && minor >= needed[1])) {
+  void import(pathToFileURL(isCheckout ? source : compiled).href);
+} else if (isCheckout) {
+  // A checkout brings its own Node.js.
+  process.argv.splice(2, 0, 'sierradb');
+  require('../tools/run.cjs');
+} else {
   process.stderr.write(
     `sierradb needs Node.js ${needed.join('.')} or later; this is ${process.version} (${process.execPath}).\n`,
   );
   process.exit(1);
 }
-
-const compiled = path.join(__dirname, '..', 'dist', 'node', 'src', 'main.js');
-const source = path.join(__dirname, '..', 'node', 'src', 'main.ts');
-void import(pathToFileURL(existsSync(source) ? source : compiled).href);

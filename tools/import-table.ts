@@ -14,6 +14,7 @@ export interface ImportRow {
 
 const common = 'common';
 const client = 'client';
+const cli = 'cli';
 const storage = 'node/src/storage';
 const replication = 'node/src/replication';
 const engine = 'node/src/engine';
@@ -30,6 +31,8 @@ const libraryDoor = 'node/src/index.ts';
 const server = 'node/src/server.ts';
 const parts = 'node/src/parts.ts';
 const maintenance = 'node/src/maintenance.ts';
+const clientCommands = 'node/src/client-commands.ts';
+const program = 'node/src/program.ts';
 const main = 'node/src/main.ts';
 
 const node: readonly string[] = [storage, replication, engine, cluster, subscriptions, resp, http];
@@ -38,6 +41,8 @@ export const importTable: readonly ImportRow[] = [
   { part: common, mayImport: [] },
   // The client shares no code with the node: it runs where no node is.
   { part: client, mayImport: [common] },
+  // The commands for people talk to a node as any client does; they start without loading one.
+  { part: cli, mayImport: [common, client] },
   { part: storage, mayImport: [common] },
   { part: replication, mayImport: [common, storage] },
   { part: engine, mayImport: [common, storage, replication] },
@@ -56,15 +61,21 @@ export const importTable: readonly ImportRow[] = [
   { part: parts, mayImport: [common, ...node, server] },
   { part: maintenance, mayImport: [common, storage] },
   {
-    part: main,
-    mayImport: [common, config, configDoor, startError, version, server, parts, maintenance],
+    part: program,
+    mayImport: [
+      ...[common, config, configDoor, startError, version, server, parts, maintenance],
+      clientCommands,
+    ],
   },
+  { part: clientCommands, mayImport: [] },
+  { part: main, mayImport: [cli, clientCommands, program] },
 ];
 
 /** Files that compute values and touch nothing: no file, no socket, no clock. Globs from the root. */
 export const pureFiles: readonly string[] = [
   'common/errors.ts',
   'common/assert.ts',
+  'common/nearest.ts',
   'node/src/config/*.ts',
   'node/src/engine/rules.ts',
   'node/src/storage/*-format.ts',

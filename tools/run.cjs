@@ -11,11 +11,12 @@ const { pathToFileURL } = require('node:url');
 
 const root = path.resolve(__dirname, '..');
 const modules = path.join(root, 'node_modules');
+const entry = path.join(root, 'node', 'src', 'main.ts');
 const localNode = path.join(modules, 'node', 'bin', 'node');
 /** What Node.js has made of the sources: from the second start on half the CPU time, and 20 MB less memory. */
 const compileCache = path.join(modules, '.cache', 'node-compile');
 
-const unitTests = ['common', 'node', 'client', 'operator', 'tools', 'bench'].map(
+const unitTests = ['common', 'node', 'client', 'cli', 'operator', 'tools', 'bench'].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
 const tool = (name, ...file) => path.join(modules, name, ...file);
@@ -23,6 +24,7 @@ const tool = (name, ...file) => path.join(modules, name, ...file);
 /** Task name → arguments for Node.js. `given` are the arguments behind the task's name. */
 const tasks = {
   start: () => [],
+  sierradb: () => [],
   test: (given) => testRun(unitTests, given),
   'test:process': (given) => testRun(['e2e/**/*.test.ts'], given),
   'test:crash': (given) => testRun(seededTests(), given),
@@ -53,7 +55,7 @@ function testRun(files, given) {
 /** The tests that can be run for longer: those that read SEEDS from the environment. */
 function seededTests() {
   process.env.SEEDS ??= '1000';
-  return ['common', 'node', 'client', 'operator']
+  return ['common', 'node', 'client', 'cli', 'operator']
     .filter((folder) => existsSync(path.join(root, folder)))
     .flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true }).map((file) =>
@@ -114,6 +116,7 @@ function main() {
   if (!isInstalled()) install();
   process.env.NODE_COMPILE_CACHE ??= compileCache;
   if (name === 'start') start(given);
+  else if (name === 'sierradb') run([entry, ...given], process.env.INIT_CWD ?? process.cwd());
   else run(task(given), root);
 }
 
@@ -123,7 +126,6 @@ function main() {
  * need no forwarding. (`npm start` says `exec` for the same reason: without it a signal ends the shell in between.)
  */
 function start(given) {
-  const entry = path.join(root, 'node', 'src', 'main.ts');
   if (process.version !== `v${require(path.join(modules, 'node', 'package.json')).version}`) {
     run(['--max-semi-space-size=32', entry, ...given], process.cwd());
     return;

@@ -35,11 +35,19 @@ function filesIn(...folders: readonly string[]): string[] {
     );
 }
 
-const sources = filesIn('bench', 'bin', 'common', 'e2e', 'node', 'tools', '.ci').filter((path) =>
-  /\.(ts|cjs|js)$|\.ci\/run$/.test(path),
-);
+const sources = filesIn(
+  'bench',
+  'bin',
+  'cli',
+  'client',
+  'common',
+  'e2e',
+  'node',
+  'tools',
+  '.ci',
+).filter((path) => /\.(ts|cjs|js)$|\.ci\/run$/.test(path));
 const shipped = sources.filter(
-  (path) => /^(common|node)\//.test(path) && !/\.test\.ts$|\/testing\//.test(path),
+  (path) => /^(cli|client|common|node)\//.test(path) && !/\.test\.ts$|\/testing\//.test(path),
 );
 const documents = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),

@@ -1,168 +1,18 @@
 /**
- * The node program: reads the command line, then runs a node until a signal or a failed disk ends it. Exit code 0 after a
- * clean stop, 1 after a mistake or a failure, with one sentence that says which.
+ * The program `sierradb`. Commands that talk to a running node load nothing of the node, so that they start at once; everything
+ * else is the node's own.
  */
-import { setFlagsFromString } from 'node:v8';
 
-import pino, { type Logger } from 'pino';
-import {
-  formatAddress,
-  formatEffective,
-  formatProblems,
-  loadConfig,
-  usage,
-  type CommandLine,
-  type Compiled,
-  type NodeConfig,
-} from './config.ts';
-import type { RunningNode } from './server.ts';
-import { StartError } from './start-error.ts';
-import { version } from './version.ts';
+import { clientCommands } from './client-commands.ts';
 
-/** A terminal's Ctrl-C reaches the whole process group and wrappers pass it on: a repeat this soon is the same request. */
-const REPEAT_MS = 500;
+const given = process.argv.slice(2);
+const [first, second] = given;
+const command = first === 'help' ? second : first;
 
-await main();
-
-async function main(): Promise<void> {
-  const { line, compiled } = loadConfig(process.argv.slice(2), process.env);
-  const [command = 'start', ...operands] = line.positionals;
-  if (line.help || command === 'help') print(usage());
-  else if (line.version) print(`sierradb ${version}\n`);
-  else if (compiled.ok) await run(command, operands, line, compiled);
-  else fail(formatProblems(compiled.problems));
-}
-
-async function run(
-  command: string,
-  operands: readonly string[],
-  line: CommandLine,
-  { config, effective, warnings }: Extract<Compiled, { ok: true }>,
-): Promise<void> {
-  switch (command) {
-    case 'start':
-      if (operands.length === 0) await start(config, warnings);
-      else fail(`start takes flags only, not ${operands.join(' ')}`);
-      break;
-    case 'config':
-      print(formatEffective(effective));
-      break;
-    case 'verify':
-    case 'repair':
-      await inspect(command, operands, line);
-      break;
-    default:
-      fail(`unknown command ${command}; ${hint()}`);
-  }
-}
-
-async function inspect(
-  command: 'verify' | 'repair',
-  operands: readonly string[],
-  { json, yes }: CommandLine,
-): Promise<void> {
-  const [directory, ...more] = operands;
-  if (directory === undefined || more.length > 0) {
-    fail(`usage: sierradb ${command} DIR`);
-    return;
-  }
-  const { maintain } = await import('./maintenance.ts');
-  process.exitCode = await maintain(command, directory, { json, yes });
-}
-
-/** npm takes flags for its own unless they stand behind `--`, and leaves their values as words. */
-function hint(): string {
-  return process.env['npm_lifecycle_event'] === 'start'
-    ? 'with npm, flags stand behind --: npm start -- --dir DIR'
-    : 'sierradb --help names them';
-}
-
-function print(text: string): void {
-  process.stdout.write(text);
-}
-
-function fail(sentence: string): void {
-  process.stderr.write(sentence.endsWith('\n') ? sentence : `${sentence}\n`);
-  process.exitCode = 1;
-}
-
-async function start(config: NodeConfig, warnings: readonly string[]): Promise<void> {
-  // libuv reads it when its pool is first used. Nothing has used it yet, and what might is only loaded behind this line.
-  process.env['UV_THREADPOOL_SIZE'] ??= String(config.poolThreads);
-  // On a machine with much memory V8 lets four times the live heap pile up before it collects.
-  setFlagsFromString('--heap-growing-percent=50');
-  const { startNode } = await import('./server.ts');
-  const { nodeParts } = await import('./parts.ts');
-  const log = makeLog(config.logLevel);
-  for (const warning of warnings) log.warn(warning);
-  process.on('uncaughtExceptionMonitor', (error) => {
-    log.fatal({ err: error }, 'a mistake of ours ends the node; it recovers at its next start');
-  });
-  const running = stopOnSignal(log);
-  try {
-    const onFatal = (error: Error): void => endAfterFailure(log, error);
-    running.node = await startNode(config, { version, log, parts: nodeParts, onFatal });
-    showBanner(running.node, config);
-  } catch (error) {
-    if (!(error instanceof StartError)) throw error;
-    log.fatal(error.message);
-    log.debug({ err: error.cause }, 'where it came from');
-    fail(`sierradb: ${error.message}`);
-    process.exit(1);
-  }
-}
-
-function makeLog(level: string): Logger {
-  return pino({
-    level,
-    base: null,
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }) },
-  });
-}
-
-/** Ends the process at a signal: in order when there is a node, at once at the second signal. */
-function stopOnSignal(log: Logger): { node: RunningNode | null } {
-  const running: { node: RunningNode | null } = { node: null };
-  let firstMs: number | null = null;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (firstMs !== null) {
-      if (performance.now() - firstMs > REPEAT_MS) process.exit(1);
-      return;
-    }
-    firstMs = performance.now();
-    log.info({ signal }, 'stopping');
-    void stopNode(log, running.node);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  return running;
-}
-
-/** A node that is still starting has promised nothing to anyone, and its recovery may be interrupted anywhere. */
-async function stopNode(log: Logger, node: RunningNode | null): Promise<void> {
-  try {
-    await node?.close();
-    log.info('stopped');
-    process.exit(0);
-  } catch (error) {
-    log.fatal({ err: error }, 'failed while stopping');
-    process.exit(1);
-  }
-}
-
-function endAfterFailure(log: Logger, error: Error): void {
-  log.fatal(
-    { err: error },
-    'a write or sync failed; the node stops, and recovers at its next start',
-  );
-  // The replies that tell clients so are on their way; a moment later nothing of value is left to wait for.
-  setTimeout(() => process.exit(1), 100);
-}
-
-/** A line for people; logs are for programs. */
-function showBanner(node: RunningNode, { directory }: NodeConfig): void {
-  if (!process.stdout.isTTY) return;
-  const address = formatAddress(node.clientAddress);
-  process.stdout.write(`SierraDB ${version} listens on ${address}, data in ${directory}\n`);
+if (command !== undefined && clientCommands.includes(command)) {
+  const { clientProgram } = await import('../../cli/main.ts');
+  await clientProgram(command, first === 'help' ? ['--help'] : given.slice(1));
+} else {
+  const { nodeProgram } = await import('./program.ts');
+  await nodeProgram(given);
 }

@@ -1,6 +1,6 @@
 /** The three places where settings are given. Each is read into the same form; nothing is interpreted here. */
 import { parse, TomlError } from 'smol-toml';
-import { nearest } from './nearest.ts';
+import { nearest } from '../../../common/nearest.ts';
 import {
   environmentName,
   isSettingKey,
@@ -32,7 +32,7 @@ export interface Gathered {
 export const emptyGathered = (): Gathered => ({ given: [], problems: [], warnings: [] });
 
 /** Variables that are read by others than the table of settings. */
-const otherVariables = ['SIERRADB_CONFIG'];
+const otherVariables = ['SIERRADB_CONFIG', 'SIERRADB_ADDRESS'];
 
 /** Kubernetes puts these into every container beside a Service named `sierradb`. */
 const serviceLink =
