@@ -11,9 +11,9 @@
 import type { SierraError } from '../../../common/errors.ts';
 import type { EventView } from '../engine/types.ts';
 import type { Subscription, SubscriptionSink } from '../subscriptions/types.ts';
-import type { SubscribePush } from './connection.ts';
+import type { PushStyle } from './connection.ts';
 import type { EncodedEvents } from './encoded-events.ts';
-import { writeMessageStart, writeSubscribed, writeSubscriptionError } from './push-reply.ts';
+import { writeEventStart, writeSubscribed, writeSubscriptionError } from './push-reply.ts';
 import type { ReplyWriter } from './replies.ts';
 
 /** Where pushes go: a session. */
@@ -38,6 +38,8 @@ export class ConnectionSubscriptions implements SubscriptionSink {
   readonly #limits: PushLimits;
   readonly #events: EncodedEvents;
   readonly #byId = new Map<string, Subscription>();
+  /** The library's, as it was known at the last subscription. */
+  #eventPush: PushStyle['event'] = 'message';
   /** The last flush has left too much in the socket. */
   #stalled = false;
 
@@ -53,10 +55,11 @@ export class ConnectionSubscriptions implements SubscriptionSink {
   }
 
   /** Takes in an opened subscription and tells the client its id. */
-  add(subscription: Subscription, push: SubscribePush): void {
+  add(subscription: Subscription, style: PushStyle): void {
     const { id } = subscription;
     this.#byId.set(id, subscription);
-    writeSubscribed(this.#output.writer, id, this.#byId.size, push);
+    this.#eventPush = style.event;
+    writeSubscribed(this.#output.writer, id, this.#byId.size, style.subscribe);
   }
 
   /** Ends one; false if there is none with this id. */
@@ -87,7 +90,7 @@ export class ConnectionSubscriptions implements SubscriptionSink {
 
   event(subscription: Subscription, cursor: number, event: EventView): boolean {
     const { writer } = this.#output;
-    writeMessageStart(writer, subscription.id, cursor);
+    writeEventStart(writer, this.#eventPush, subscription.id, cursor);
     this.#events.write(writer, event);
     return writer.length < this.#limits.batchBytes;
   }

@@ -11,8 +11,26 @@ export type ProtocolDefault = 'auto' | 2 | 3;
 /** The Rust client sends no HELLO and understands RESP3 only; every other library that names itself wants RESP2. */
 const RUST_CLIENT = 'redis-rs';
 
-/** Where the push `subscribe` stands: behind the reply of ESUB or EPSUB, before it, or nowhere. */
-export type SubscribePush = 'after' | 'before' | 'none';
+/** What a connection's pushes look like. */
+export interface PushStyle {
+  /** Where the push `subscribe` stands: behind the reply of ESUB or EPSUB, before it, or nowhere. */
+  readonly subscribe: 'after' | 'before' | 'none';
+  /** The kind of an event's push. */
+  readonly event: 'message' | 'event';
+}
+
+/**
+ * By the beginning of LIB-NAME, because clients disagree about the push `subscribe` (wire protocol 4.2): the Rust client
+ * wants it behind the reply, node-redis fails on it unless a command is in flight, and ioredis takes it for a reply.
+ * go-redis takes every push of a pub/sub kind for the reply to the command at hand, an append's included; any other kind
+ * it gives to the handler that is registered for it.
+ */
+const pushStyles: readonly (readonly [libraryName: string, style: PushStyle])[] = [
+  ['node-redis', { subscribe: 'before', event: 'message' }],
+  ['ioredis', { subscribe: 'none', event: 'message' }],
+  ['go-redis', { subscribe: 'none', event: 'event' }],
+];
+const usualPushStyle: PushStyle = { subscribe: 'after', event: 'message' };
 
 /** The connection's subscriptions, as commands see them. */
 export interface SubscriptionList {
@@ -55,14 +73,10 @@ export class Connection {
     return this.#libraryName;
   }
 
-  /**
-   * Clients disagree about the push `subscribe` (wire protocol 4.2): the Rust client wants it behind the reply, node-redis
-   * fails on it unless a command is in flight, and ioredis takes it for a reply.
-   */
-  get subscribePush(): SubscribePush {
+  get pushStyle(): PushStyle {
     const name = this.#libraryName.toLowerCase();
-    if (name.startsWith('node-redis')) return 'before';
-    return name.startsWith('ioredis') ? 'none' : 'after';
+    const found = pushStyles.find(([beginning]) => name.startsWith(beginning));
+    return found?.[1] ?? usualPushStyle;
   }
 
   /** HELLO 3 was accepted: RESP3 until RESET. */

@@ -1,6 +1,6 @@
 /** The pushes of subscriptions (wire protocol 4.2). RESP3 only: an array out of turn would be taken for a reply. */
 import type { SierraError } from '../../../common/errors.ts';
-import type { SubscribePush } from './connection.ts';
+import type { PushStyle } from './connection.ts';
 import { writeDecimal } from './decimal.ts';
 import { cleanLine, type ReplyWriter } from './replies.ts';
 
@@ -8,11 +8,14 @@ const piece = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 const SUBSCRIBE = piece('>3\r\n+subscribe\r\n');
 const ERROR = piece('>3\r\n+error\r\n');
-const MESSAGE = piece('>4\r\n+message\r\n+');
+const EVENT_STARTS: Readonly<Record<PushStyle['event'], Buffer>> = {
+  message: piece('>4\r\n+message\r\n+'),
+  event: piece('>4\r\n+event\r\n+'),
+};
 
 const UUID_LENGTH = 36;
 /** The beginning, the id, a number and its line's frame. */
-const MESSAGE_BYTES_MAX = MESSAGE.length + UUID_LENGTH + 3 + 16 + 2;
+const EVENT_START_BYTES_MAX = EVENT_STARTS.message.length + UUID_LENGTH + 3 + 16 + 2;
 
 /**
  * ESUB's and EPSUB's reply with the push that goes with it, where the client can bear one; `count` is the number of the
@@ -22,11 +25,11 @@ export function writeSubscribed(
   reply: ReplyWriter,
   id: string,
   count: number,
-  push: SubscribePush,
+  place: PushStyle['subscribe'],
 ): void {
-  if (push === 'before') writeSubscribePush(reply, id, count);
+  if (place === 'before') writeSubscribePush(reply, id, count);
   reply.simple(id);
-  if (push === 'after') writeSubscribePush(reply, id, count);
+  if (place === 'after') writeSubscribePush(reply, id, count);
 }
 
 function writeSubscribePush(reply: ReplyWriter, id: string, count: number): void {
@@ -35,13 +38,22 @@ function writeSubscribePush(reply: ReplyWriter, id: string, count: number): void
   reply.integer(count);
 }
 
-/** The beginning of an event's push: what stands in front of the event map. The id is copied from its text: a prefix for each would cost more memory than it saves time. */
-export function writeMessageStart(reply: ReplyWriter, id: string, cursor: number): void {
-  reply.reserve(MESSAGE_BYTES_MAX);
+/**
+ * The beginning of an event's push: what stands in front of the event map. The id is copied from its text: a prefix for each
+ * would cost more memory than it saves time.
+ */
+export function writeEventStart(
+  reply: ReplyWriter,
+  kind: PushStyle['event'],
+  id: string,
+  cursor: number,
+): void {
+  reply.reserve(EVENT_START_BYTES_MAX);
+  const start = EVENT_STARTS[kind];
   const target = reply.bytes;
   let at = reply.end;
-  for (let i = 0; i < MESSAGE.length; i += 1) target[at + i] = MESSAGE[i] as number;
-  at += MESSAGE.length;
+  for (let i = 0; i < start.length; i += 1) target[at + i] = start[i] as number;
+  at += start.length;
   for (let i = 0; i < UUID_LENGTH; i += 1) target[at + i] = id.charCodeAt(i);
   at += UUID_LENGTH;
   target[at] = 0x0d;

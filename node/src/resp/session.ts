@@ -396,7 +396,7 @@ export class Session {
   }
 
   #takeSubscription(command: SubscribeCommand, subscription: Subscription): void {
-    this.#subscriptions.add(subscription, this.connection.subscribePush);
+    this.#subscriptions.add(subscription, this.connection.pushStyle);
     this.#answered(command, null, 0);
     // Otherwise it ends with the connection, soon.
     if (this.#state === 'open') subscription.start();

@@ -51,6 +51,33 @@ describe('the example of the wire protocol', () => {
   });
 });
 
+test('go-redis gets events in pushes that it does not take for replies, and no other push', async () => {
+  await using server = await TestServer.start();
+  using client = await RawClient.connect(server.port);
+  client.send(
+    command('HELLO', '3'),
+    command('CLIENT', 'SETINFO', 'LIB-NAME', 'go-redis(,go1.26.8)'),
+    command('ESUB', 'user-123', 'FROM', '0'),
+    command(...userAppend),
+  );
+  const text = await client.receivedText('{"name":"Alice"}\r\n');
+  assert.match(
+    text,
+    expectation([
+      '%9{text}',
+      '+OK',
+      '+{id}',
+      '%6{text}',
+      '>4',
+      '+event',
+      '+{id}',
+      ':0',
+      ...userEvent(0),
+    ]),
+  );
+  assert.doesNotMatch(text, /\+(?:subscribe|message)\r\n/);
+});
+
 protocolCases('replies of ESUB and EPSUB', [
   {
     name: 'each counts the live subscriptions of the connection',
