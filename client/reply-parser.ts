@@ -53,6 +53,7 @@ const LF = 0x0a;
 const byte = (character: string): number => character.charCodeAt(0);
 const SIMPLE = byte('+');
 const ERROR = byte('-');
+const ONE = byte('1');
 const INTEGER = byte(':');
 const BLOB = byte('$');
 const BLOB_ERROR = byte('!');
@@ -160,7 +161,7 @@ export class ReplyParser {
 
   #openBlob(type: number, bytes: Buffer, from: number, lineEnd: number): number {
     // RESP2's null; never sent by a server that speaks RESP3.
-    if (bytes[from] === ERROR) {
+    if (bytes[from] === ERROR && bytes[from + 1] === ONE && lineEnd === from + 2) {
       this.#add(null);
       return lineEnd + 2;
     }
