@@ -45,7 +45,12 @@ export const clients: readonly ClientRow[] = [
   { name: 'node-redis 5', toolchain: nodeRedis, variant: '5' },
   { name: 'node-redis 5, `RESP: 3`', toolchain: nodeRedis, variant: '5-resp3' },
   { name: 'node-redis 6', toolchain: nodeRedis, variant: '6' },
-  { name: 'go-redis', toolchain: go, variant: '3' },
+  {
+    name: 'go-redis',
+    toolchain: go,
+    variant: '3',
+    events: '`RegisterPushNotificationHandler("event", …)`',
+  },
   { name: 'go-redis, `Protocol: 2`', toolchain: go, variant: '2' },
   {
     name: 'Jedis',

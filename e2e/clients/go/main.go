@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/push"
 )
 
 const (
@@ -196,13 +197,114 @@ func pipeline() {
 	}
 }
 
-func subscribe() {
-	if protocol == 2 {
-		refused("INVALIDARG subscriptions require RESP3", "ESUB", "user-123", "FROM", 0)
-		equal(client.Ping(ctx).Val(), "PONG")
-		panic(absent{"refused, RESP2 has no pushes"})
+// event is what the push `event` says: to go-redis the node sends no `message`, which it would keep to its own pub/sub.
+type event struct {
+	subscription string
+	cursor       int64
+	fields       fields
+}
+
+// events are filled by the handler that main registers, while a command runs on the subscribed connection.
+var events []event
+
+type handler struct{}
+
+func (handler) HandlePushNotification(_ context.Context, _ push.NotificationHandlerContext, notification []any) error {
+	events = append(events, event{notification[1].(string), notification[2].(int64), fieldsOf(notification[3])})
+	return nil
+}
+
+// subscription is one on a connection of its own, kept out of the pool.
+type subscription struct {
+	connection *redis.Conn
+	id         string
+}
+
+func open(command ...any) *subscription {
+	connection := client.Conn()
+	id := connection.Do(ctx, command...).Val().(string)
+	if !uuid.MatchString(id) {
+		panic(fmt.Errorf("no id: %s", id))
 	}
-	panic(absent{"no, the library leaves `message` pushes to its own pub/sub"})
+	return &subscription{connection, id}
+}
+
+func (s *subscription) do(command ...any) {
+	reply, err := s.connection.Do(ctx, command...).Result()
+	equal(err, nil)
+	equal(reply, "OK")
+}
+
+// next waits for that many events of the subscription; each PING makes the library read what has come.
+func (s *subscription) next(count int) []event {
+	for len(events) < count {
+		equal(s.connection.Ping(ctx).Val(), "PONG")
+	}
+	taken := events[:count]
+	events = events[count:]
+	for _, event := range taken {
+		equal(event.subscription, s.id)
+	}
+	return taken
+}
+
+func (s *subscription) close() {
+	events = nil
+	s.connection.Close()
+}
+
+func (s *subscription) expect(cursor, version int64) {
+	next := s.next(1)[0]
+	equal(next.cursor, cursor)
+	equal(next.fields["stream_version"], version)
+}
+
+func refuseOnResp2() {
+	if protocol == 3 {
+		return
+	}
+	refused("INVALIDARG subscriptions require RESP3", "ESUB", "user-123", "FROM", 0)
+	equal(client.Ping(ctx).Val(), "PONG")
+	panic(absent{"refused, RESP2 has no pushes"})
+}
+
+func subscribe() {
+	refuseOnResp2()
+	for range 3 {
+		do("EAPPEND", "live", "E")
+	}
+	live := open("ESUB", "live", "FROM", 0)
+	defer live.close()
+	for i := range int64(3) {
+		live.expect(i, i)
+	}
+	do("EAPPEND", "live", "E")
+	do("EAPPEND", "live", "E", "PAYLOAD", "five\r\n")
+	live.expect(3, 3)
+	last := live.next(1)[0]
+	equal(last.cursor, int64(4))
+	equal(last.fields["stream_id"], "live")
+	equal(last.fields["payload"], "five\r\n")
+	live.do("EUNSUB", live.id)
+
+	partition := open("EPSUB", key, "FROM", 0)
+	defer partition.close()
+	for _, event := range partition.next(2) {
+		equal(event.fields["stream_id"], []string{"a", "b"}[event.cursor])
+	}
+}
+
+func window() {
+	refuseOnResp2()
+	many := open("ESUB", "many", "FROM", 10, "WINDOW", 2)
+	defer many.close()
+	for cursor := int64(0); cursor < 10; cursor += 2 {
+		many.expect(cursor, 10+cursor)
+		many.expect(cursor+1, 11+cursor)
+		equal(many.connection.Ping(ctx).Val(), "PONG")
+		equal(len(events), 0)
+		many.do("EACK", many.id, cursor+1)
+	}
 }
 
 func outcomeOf(check func()) (outcome map[string]string) {
@@ -234,6 +336,9 @@ func main() {
 	}
 	client = redis.NewClient(options)
 	defer client.Close()
+	if err := client.RegisterPushNotificationHandler("event", handler{}, false); protocol == 3 && err != nil {
+		panic(err)
+	}
 	write(map[string]any{"version": redis.Version(), "protocol": protocol})
 	for _, check := range []struct {
 		name string
@@ -241,7 +346,7 @@ func main() {
 	}{
 		{"connect", connect}, {"append", appendOne}, {"transaction", transaction}, {"read", read},
 		{"errors", refusals}, {"binary", binary}, {"large", large}, {"pipeline", pipeline},
-		{"subscribe", subscribe}, {"window", subscribe},
+		{"subscribe", subscribe}, {"window", window},
 	} {
 		line := outcomeOf(check.run)
 		line["check"] = check.name
