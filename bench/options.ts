@@ -87,7 +87,7 @@ const quick: Sizes = {
   idleSubscriptions: 10_000,
   subscriptionsInMemory: [10_000, 50_000],
   stalledEvents: 20_000,
-  stalledSeconds: 2,
+  stalledSeconds: 1,
 };
 
 export const usage = `npm run bench -- [options]

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { append, type Bench, eventsPerSecond } from '../bench.ts';
+import { append, type Bench, eventsPerSecond, SATURATING } from '../bench.ts';
 import { type CollectedMemory, collectedMemory } from '../collected-memory.ts';
 import { IdleSubscribers } from '../load/idle-subscribers.ts';
 
@@ -24,8 +24,9 @@ export async function idle(bench: Bench): Promise<void> {
   await using subscribed = await bench.startOurs(name);
   await using plain = await bench.startOurs('no subscriptions');
   for (const contender of [subscribed, plain]) {
-    const shape = { connections: 64, pipeline: 4 };
-    await contender.fill(append('cycle', STREAMS + idleSubscriptions), STREAMS, shape);
+    // The streams exist, as those that people subscribe to do.
+    const streams = STREAMS + idleSubscriptions;
+    await contender.fill(append('cycle', streams), streams, SATURATING);
   }
   using waiting = new IdleSubscribers(subscribed.server.port);
   await subscribe(waiting, 0, idleSubscriptions);
@@ -48,11 +49,7 @@ export async function idle(bench: Bench): Promise<void> {
 export async function idleMemory(bench: Bench): Promise<void> {
   const [few, many] = bench.sizes.subscriptionsInMemory;
   await using ours = await bench.startOurs('ours', {}, true);
-  // The streams exist, as those that people subscribe to do.
-  await ours.fill(append('cycle', STREAMS + many), STREAMS + many, {
-    connections: 64,
-    pipeline: 16,
-  });
+  await ours.fill(append('cycle', STREAMS + many), STREAMS + many, SATURATING);
   {
     // What the first ones load and grow belongs to none of those measured.
     using first = new IdleSubscribers(ours.server.port);
