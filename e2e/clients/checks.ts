@@ -32,9 +32,9 @@ export const subscriptionChecks = [
   'window',
 ] as const;
 
-export const checks = [...commandChecks, ...subscriptionChecks] as const;
+export type Check = (typeof commandChecks)[number] | (typeof subscriptionChecks)[number];
 
-export type Check = (typeof checks)[number];
+export const checks: readonly Check[] = [...commandChecks, ...subscriptionChecks];
 
 /**
  * - `failed`: the node or the library did not do what is promised.

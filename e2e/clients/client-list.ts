@@ -24,10 +24,13 @@ export interface ClientRow {
 const ioredis = typescript('ioredis.ts');
 const nodeRedis = typescript('node-redis.ts');
 
+const ours = typescript('sierradb-client.ts');
+
 const byReading = '`connection.read_response(push_request=True)`';
 const cli = 'shown with the next reply';
 
 export const clients: readonly ClientRow[] = [
+  { name: '`sierradb/client`', toolchain: ours, variant: 'default', events: '`subscribe()`' },
   { name: 'redis-cli', toolchain: redisCli, variant: 'default', events: cli },
   { name: 'redis-cli `-3`', toolchain: redisCli, variant: 'resp3', events: cli },
   { name: 'redis-py, `protocol=3`', toolchain: redisPy, variant: '3', events: byReading },

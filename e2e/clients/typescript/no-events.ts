@@ -5,6 +5,7 @@ import { UUID, type Client } from './conversation.ts';
 import { Absent } from './report.ts';
 
 type SubscriptionCheck = (client: Client) => Promise<void>;
+type SubscriptionChecks = Readonly<Record<'subscribe' | 'window', SubscriptionCheck>>;
 
 /** A library on RESP2: the refusal is an error like any other. */
 const refused: SubscriptionCheck = async (client) => {
@@ -26,5 +27,5 @@ const dropped: SubscriptionCheck = async (client) => {
   throw new Absent('no, the library drops the event of a push');
 };
 
-export const refusedSubscriptions = { subscribe: refused, window: refused } as const;
-export const droppedSubscriptions = { subscribe: dropped, window: dropped } as const;
+export const refusedSubscriptions: SubscriptionChecks = { subscribe: refused, window: refused };
+export const droppedSubscriptions: SubscriptionChecks = { subscribe: dropped, window: dropped };
