@@ -120,25 +120,26 @@ async function appendLines(
 ): Promise<number> {
   let appended = 0;
   let worst: number = exitCode.done;
-  const refused = (error: unknown, lineNumber: number): void => {
-    worst = Math.max(worst, session.failure(error, `line ${lineNumber}`));
-  };
   const queue = new AppendQueue({
     appended: (result) => {
       appended += 1;
       return printResult(session, result);
     },
-    failed: refused,
+    failed: (error, lineNumber) => {
+      worst = Math.max(worst, session.failure(error, `line ${lineNumber}`));
+    },
   });
   let lineNumber = 0;
   for await (const text of linesOf(session.input)) {
     lineNumber += 1;
     if (text.trim() === '') continue;
-    try {
-      const event = eventInput(text);
+    const event = inputOf(text);
+    if (event instanceof UsageError) {
+      // Told in its turn.
+      await queue.add(() => Promise.reject(event), lineNumber, 0);
+      if (!keepsGoing) break;
+    } else {
       await queue.add(() => appendOne(session, event, partitionKey), lineNumber, sizeOf(event));
-    } catch (error) {
-      refused(error, lineNumber);
     }
     if (session.output.gone.aborted || (worst !== exitCode.done && !keepsGoing)) break;
   }
@@ -172,17 +173,20 @@ async function allEvents(input: AsyncIterable<Uint8Array>): Promise<EventInput[]
   let lineNumber = 0;
   for await (const text of linesOf(input)) {
     lineNumber += 1;
-    if (text.trim() !== '') events.push(inputOf(text, lineNumber));
+    if (text.trim() === '') continue;
+    const event = inputOf(text);
+    if (event instanceof UsageError) throw new UsageError(`line ${lineNumber}: ${event.message}`);
+    events.push(event);
   }
   return events;
 }
 
-function inputOf(text: string, lineNumber: number): EventInput {
+function inputOf(text: string): EventInput | UsageError {
   try {
     return eventInput(text);
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(`line ${lineNumber}: ${error.message}`);
+    if (error instanceof UsageError) return error;
+    throw error;
   }
 }
 

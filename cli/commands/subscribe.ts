@@ -132,7 +132,7 @@ async function follow(
 }
 
 function startText({ from, checkpoint }: SubscribeOptions): string {
-  const place = from === 'latest' ? from : Number(from);
-  const start = place === 0 ? 'the start' : place;
+  const place = from === 'latest' ? from : String(Number(from));
+  const start = place === '0' ? 'the start' : place;
   return checkpoint === undefined ? start : `the checkpoint, or ${start}`;
 }

@@ -67,7 +67,13 @@ export function usage(): string {
        sierradb verify DIR [--json]  say what is damaged in a data directory, and what would be lost
        sierradb repair DIR [--yes]   the same, and with --yes do it
 
-Flags:
+With a running node; "sierradb COMMAND --help" says more:
+       sierradb append STREAM NAME [PAYLOAD]
+       sierradb read STREAM
+       sierradb subscribe STREAM… | --all
+       sierradb info
+
+Flags of start and config:
 ${rows.join('\n')}
 ${helpRow('-c, --config', { doc: 'Read settings from this TOML file.', default: './sierradb.toml, if there' })}
 ${helpRow('--set KEY=VALUE', { doc: 'Any setting by its key.', default: '' })}
