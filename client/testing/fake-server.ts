@@ -109,6 +109,7 @@ export class Peer {
     this.#socket = socket;
     this.#server = server;
     socket.on('error', () => socket.destroy());
+    socket.setNoDelay(true);
     // One byte is one character, so that lengths are those of the wire.
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => this.#read(text));
@@ -134,9 +135,9 @@ export class Peer {
   /** Sends what the windows allow. */
   deliver(): void {
     for (const each of this.subscriptions) {
-      for (;;) {
+      while (each.sent <= each.acknowledged + each.window) {
         const event = this.#nextFor(each);
-        if (event === undefined || each.sent > each.acknowledged + each.window) break;
+        if (event === undefined) break;
         this.send(`>4\r\n+message\r\n+${each.id}\r\n:${each.sent}\r\n${eventText(event)}`);
         each.sent += 1;
       }
