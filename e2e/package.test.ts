@@ -104,6 +104,17 @@ describe('the packed package', () => {
       version: string;
     };
     assert.ok(metrics.includes(`sierradb_info{version="${manifest.version}"} 1`));
+    const cli = (...words: readonly string[]): Promise<string> =>
+      run(
+        process.execPath,
+        [installed('bin', 'sierradb.cjs'), ...words, '--address', `127.0.0.1:${node.port}`],
+        project,
+      );
+    assert.match(await cli('append', 's', 'Created', 'hello'), /^s@0 /);
+    assert.match(
+      await cli('subscribe', 's', '--from', 'start', '-n', '1'),
+      / s@0 {2}Created {2}hello\n$/,
+    );
     assert.deepEqual(await node.stop(), { code: 0, signal: null });
   });
 
