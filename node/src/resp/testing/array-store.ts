@@ -172,8 +172,13 @@ export class ArrayStore implements EventStore {
   }
 
   partitionSequence(partition: number): number | null | Promise<number | null> {
-    const last = this.#partitions[partition]?.at(-1)?.sequence ?? null;
+    const last = this.lastSequence(partition);
     return this.#answerRead(() => last);
+  }
+
+  /** Sequence of the partition's latest event, at once; null if it has none. */
+  lastSequence(partition: number): number | null {
+    return this.#partitions[partition]?.at(-1)?.sequence ?? null;
   }
 
   /** Feeds that are watched. */

@@ -58,7 +58,7 @@ export class RawClient {
 
   /** Everything received so far. */
   bytes(): Buffer {
-    this.#received = [Buffer.concat(this.#received)];
+    if (this.#received.length !== 1) this.#received = [Buffer.concat(this.#received)];
     return this.#received[0]!;
   }
 

@@ -33,17 +33,21 @@ export class Subscriber implements Disposable {
       'm',
     );
     for (;;) {
-      const found = answer.exec(this.text.slice(before));
+      const found = answer.exec(this.client.bytes().subarray(before).toString('latin1'));
       if (found !== null) return found[1]!;
       await this.#more();
     }
   }
 
-  /** Sends a command and resolves when something behind it holds the reply. */
-  async ask(reply: string, ...args: string[]): Promise<void> {
+  /** Sends a command and resolves when what is received from then on holds the reply, with the offset where it begins. */
+  async ask(reply: string, ...args: string[]): Promise<number> {
     const before = this.client.receivedBytes;
     this.client.send(command(...args));
-    while (!this.text.slice(before).includes(reply)) await this.#more();
+    for (;;) {
+      const at = this.client.bytes().indexOf(reply, before);
+      if (at >= 0) return at;
+      await this.#more();
+    }
   }
 
   /** Resolves when a subscription has received this many events. */
