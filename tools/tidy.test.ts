@@ -5,7 +5,9 @@ import { dirname, join, normalize } from 'node:path';
 import { describe, it } from 'node:test';
 import { clients } from '../e2e/clients/client-list.ts';
 import { clientTable, recorded, tableInReadme } from '../e2e/clients/results.ts';
-import { flagsOf } from '../node/src/config/print.ts';
+import { commands } from '../cli/run-command.ts';
+import { clientCommands } from '../node/src/client-commands.ts';
+import { flagsOf, usage } from '../node/src/config/print.ts';
 import { settingKeys } from '../node/src/config/settings.ts';
 import { importTable, pureFiles } from './import-table.ts';
 import { settingsTable } from './settings-table.ts';
@@ -114,6 +116,16 @@ describe('the import table', () => {
     for (const path of pureFiles.filter((glob) => !glob.includes('*'))) {
       assert.ok(existsSync(path), path);
     }
+  });
+});
+
+describe('the program', () => {
+  it('knows the commands of cli/ by name', () => {
+    assert.deepEqual(
+      commands.map(({ name }) => name),
+      clientCommands,
+    );
+    for (const name of clientCommands) assert.ok(usage().includes(`sierradb ${name} `), name);
   });
 });
 

@@ -71,7 +71,7 @@ With a running node; "sierradb COMMAND --help" says more:
        sierradb append STREAM NAME [PAYLOAD]
        sierradb read STREAM
        sierradb subscribe STREAM… | --all
-       sierradb info
+       sierradb info [--json]
 
 Flags of start and config:
 ${rows.join('\n')}
