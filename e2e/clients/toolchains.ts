@@ -13,7 +13,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 const FETCH_LIMIT_MS = 3 * 60_000;
-const BUILD_LIMIT_MS = 4 * 60_000;
+const BUILD_LIMIT_MS = 6 * 60_000;
 
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'sierradb-e2e');
 
@@ -91,10 +91,17 @@ async function run(
   };
 }
 
-async function demand(program: string, ...args: readonly string[]): Promise<void> {
+/** Asks a program for its version. Returns the first number of what it prints. */
+async function demand(program: string, ...args: readonly string[]): Promise<number> {
   const ended = await run([program, ...args]);
-  if (ended?.status === 0) return;
+  if (ended?.status === 0) return Number(/\d+/.exec(ended.output)?.[0]);
   throw new Unavailable(`\`${program}\` is not installed`, ended?.output ?? 'no such program');
+}
+
+async function demandVersion(least: number, program: string, argument: string): Promise<void> {
+  const version = await demand(program, argument);
+  if (version >= least) return;
+  throw new Unavailable(`\`${program}\` is older than ${least}`, `version ${version}`);
 }
 
 /** Whatever keeps packages from being fetched is the machine's; the manifests are tested where they can be. */
@@ -137,7 +144,7 @@ const node = (file: string): Driver => ({
 export const typescript = (file: string): Toolchain => toolchain(() => Promise.resolve(node(file)));
 
 export const redisCli: Toolchain = toolchain(async () => {
-  await demand('redis-cli', '--version');
+  await demandVersion(7, 'redis-cli', '--version');
   return node('redis-cli.ts');
 });
 
@@ -203,7 +210,7 @@ const classes: () => Promise<string> = (() => {
 })();
 
 async function compileJava(): Promise<string> {
-  await demand('javac', '-version');
+  await demandVersion(17, 'javac', '-version');
   const libraries = await classPath();
   const output = join(cache, 'java-classes');
   const folder = folderOf('java');
