@@ -200,6 +200,15 @@ describe('append', () => {
     assert.match(gone.stderr, /2 appended\n$/);
   });
 
+  it('sends few lines behind one that is refused', async () => {
+    const fake = new FakeClient();
+    const bad = '{"stream":"s","name":"n","expectedVersion":7}\n';
+    const input = bad + '{"stream":"t","name":"n"}\n'.repeat(2000);
+    const { code } = await run(['append', '-i'], { fake, input });
+    assert.equal(code, 1);
+    assert.ok(fake.events.length < 1000, String(fake.events.length));
+  });
+
   it('makes one transaction of all lines', async () => {
     const fake = new FakeClient();
     const line = (stream: string, more = ''): string =>

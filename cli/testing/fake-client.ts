@@ -47,7 +47,8 @@ export class FakeSubscription implements Subscription {
   }
 
   processed(event: StoredEvent): void {
-    this.processedEvents.push(event);
+    // Afterwards it is too late for a checkpoint.
+    if (!this.isClosed) this.processedEvents.push(event);
   }
 
   close(): Promise<void> {
