@@ -40,10 +40,12 @@ const deposit = (amount: number) => (): NewEvent => ({
   payload: json({ amount }),
 });
 
-const withdraw = (amount: number) => (account: Account): NewEvent => {
-  if (account.balance < amount) throw new Error(`only ${account.balance} left`);
-  return { name: 'Withdrawn', payload: json({ amount }) };
-};
+const withdraw =
+  (amount: number) =>
+  (account: Account): NewEvent => {
+    if (account.balance < amount) throw new Error(`only ${account.balance} left`);
+    return { name: 'Withdrawn', payload: json({ amount }) };
+  };
 
 // 3. Three at once on one account: they collide, and none is lost or done twice.
 const account = `account-${randomUUID()}`;
