@@ -106,6 +106,28 @@ export function parseUuid(text: Uint8Array): Buffer | null {
   return null;
 }
 
+/** The two digits of every byte. */
+const HIGH_DIGITS = new Uint8Array(256);
+const LOW_DIGITS = new Uint8Array(256);
+for (let i = 0; i < 256; i += 1) {
+  HIGH_DIGITS[i] = HEX_DIGITS[i >> 4] ?? 0;
+  LOW_DIGITS[i] = HEX_DIGITS[i & 15] ?? 0;
+}
+
+function printBytes(
+  source: Uint8Array,
+  from: number,
+  count: number,
+  target: Uint8Array,
+  at: number,
+): void {
+  for (let i = 0; i < count; i += 1) {
+    const byte = source[from + i] as number;
+    target[at + 2 * i] = HIGH_DIGITS[byte] as number;
+    target[at + 2 * i + 1] = LOW_DIGITS[byte] as number;
+  }
+}
+
 /** Writes the 36 ASCII characters of the UUID at `source[from]` to `target[at]`; returns the offset behind them. */
 export function printUuid(
   source: Uint8Array,
@@ -113,15 +135,15 @@ export function printUuid(
   target: Uint8Array,
   at: number,
 ): number {
-  for (let i = 0; i < UUID_BYTES; i += 1) {
-    const byte = source[from + i] as number;
-    target[at + (HYPHENATED[2 * i] as number)] = HEX_DIGITS[byte >> 4] as number;
-    target[at + (HYPHENATED[2 * i + 1] as number)] = HEX_DIGITS[byte & 15] as number;
-  }
+  printBytes(source, from, 4, target, at);
   target[at + 8] = HYPHEN;
+  printBytes(source, from + 4, 2, target, at + 9);
   target[at + 13] = HYPHEN;
+  printBytes(source, from + 6, 2, target, at + 14);
   target[at + 18] = HYPHEN;
+  printBytes(source, from + 8, 2, target, at + 19);
   target[at + 23] = HYPHEN;
+  printBytes(source, from + 10, 6, target, at + 24);
   return at + 36;
 }
 

@@ -13,7 +13,7 @@ import type { EventView } from '../engine/types.ts';
 import type { Subscription, SubscriptionSink } from '../subscriptions/types.ts';
 import type { PushStyle } from './connection.ts';
 import type { EncodedEvents } from './encoded-events.ts';
-import { writeEventStart, writeSubscribed, writeSubscriptionError } from './push-reply.ts';
+import { EventStart, writeSubscribed, writeSubscriptionError } from './push-reply.ts';
 import type { ReplyWriter } from './replies.ts';
 
 /** Where pushes go: a session. */
@@ -37,6 +37,7 @@ export class ConnectionSubscriptions implements SubscriptionSink {
   readonly #output: PushOutput;
   readonly #limits: PushLimits;
   readonly #events: EncodedEvents;
+  readonly #eventStart = new EventStart();
   readonly #byId = new Map<string, Subscription>();
   /** The library's, as it was known at the last subscription. */
   #eventPush: PushStyle['event'] = 'message';
@@ -90,7 +91,7 @@ export class ConnectionSubscriptions implements SubscriptionSink {
 
   event(subscription: Subscription, cursor: number, event: EventView): boolean {
     const { writer } = this.#output;
-    writeEventStart(writer, this.#eventPush, subscription.id, cursor);
+    this.#eventStart.write(writer, this.#eventPush, subscription.id, cursor);
     this.#events.write(writer, event);
     return writer.length < this.#limits.batchBytes;
   }

@@ -45,7 +45,7 @@ export function eventReplyBytesMax(event: EventView): number {
 }
 
 function put(constant: Buffer, target: Buffer, at: number): number {
-  for (let i = 0; i < constant.length; i += 1) target[at + i] = constant[i] as number;
+  target.set(constant, at);
   return at + constant.length;
 }
 

@@ -8,14 +8,9 @@ const piece = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 const SUBSCRIBE = piece('>3\r\n+subscribe\r\n');
 const ERROR = piece('>3\r\n+error\r\n');
-const EVENT_STARTS: Readonly<Record<PushStyle['event'], Buffer>> = {
-  message: piece('>4\r\n+message\r\n+'),
-  event: piece('>4\r\n+event\r\n+'),
-};
 
-const UUID_LENGTH = 36;
-/** The beginning, the id, a number and its line's frame. */
-const EVENT_START_BYTES_MAX = EVENT_STARTS.message.length + UUID_LENGTH + 3 + 16 + 2;
+/** A cursor and its line end. */
+const NUMBER_BYTES_MAX = 16 + 2;
 
 /**
  * ESUB's and EPSUB's reply with the push that goes with it, where the client can bear one; `count` is the number of the
@@ -39,30 +34,31 @@ function writeSubscribePush(reply: ReplyWriter, id: string, count: number): void
 }
 
 /**
- * The beginning of an event's push: what stands in front of the event map. The id is copied from its text: a prefix for each
- * would cost more memory than it saves time.
+ * The beginning of an event's push: what stands in front of the event map. Kept for the last subscription, because its events
+ * come in runs; one for each subscription would cost more memory than it saves time.
  */
-export function writeEventStart(
-  reply: ReplyWriter,
-  kind: PushStyle['event'],
-  id: string,
-  cursor: number,
-): void {
-  reply.reserve(EVENT_START_BYTES_MAX);
-  const start = EVENT_STARTS[kind];
-  const target = reply.bytes;
-  let at = reply.end;
-  for (let i = 0; i < start.length; i += 1) target[at + i] = start[i] as number;
-  at += start.length;
-  for (let i = 0; i < UUID_LENGTH; i += 1) target[at + i] = id.charCodeAt(i);
-  at += UUID_LENGTH;
-  target[at] = 0x0d;
-  target[at + 1] = 0x0a;
-  target[at + 2] = 0x3a;
-  at = writeDecimal(cursor, target, at + 3);
-  target[at] = 0x0d;
-  target[at + 1] = 0x0a;
-  reply.end = at + 2;
+export class EventStart {
+  #bytes: Uint8Array = Buffer.alloc(0);
+  #kind: PushStyle['event'] = 'message';
+  #id = '';
+
+  write(reply: ReplyWriter, kind: PushStyle['event'], id: string, cursor: number): void {
+    if (id !== this.#id || kind !== this.#kind) this.#prepare(kind, id);
+    const start = this.#bytes;
+    reply.reserve(start.length + NUMBER_BYTES_MAX);
+    const target = reply.bytes;
+    target.set(start, reply.end);
+    const at = writeDecimal(cursor, target, reply.end + start.length);
+    target[at] = 0x0d;
+    target[at + 1] = 0x0a;
+    reply.end = at + 2;
+  }
+
+  #prepare(kind: PushStyle['event'], id: string): void {
+    this.#kind = kind;
+    this.#id = id;
+    this.#bytes = piece(`>4\r\n+${kind}\r\n+${id}\r\n:`);
+  }
 }
 
 /** A subscription has ended by itself. A kind of push that no client library gives a meaning of its own. */

@@ -35,6 +35,11 @@ export class ReplyPool {
       this.release(writer);
       return;
     }
+    if (writer.bytes.length > CAPACITY_BYTES) {
+      // Worth waiting for: growing a new one to this size costs more.
+      socket.write(writer.content(), () => this.release(writer));
+      return;
+    }
     socket.write(writer.content());
     // Nothing left to write means that the system call took all bytes; otherwise the buffer is the socket's now.
     if (socket.writableLength === 0) this.release(writer);
