@@ -9,7 +9,7 @@ export interface RespObserver {
   /**
    * A command's reply was written. `command` is undefined for what is no known command. `code` is the error's code, or
    * null. `durationMs`: for reads, until the reply was encoded; for appends, from the turn that read the command to the
-   * turn that answered it; 0 for what is answered at once.
+   * turn that answered it; 0 for all others.
    */
   commandAnswered(command: Command | undefined, code: string | null, durationMs: number): void;
   /** A mistake of ours; the connection it happened on was closed. */

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 
 import { SierraError } from '../../../../common/errors.ts';
 import { defaultPartitionKey, parseUuid, partitionHash } from '../../../../common/ids.ts';
+import { seededRandom } from '../../../../common/random.ts';
 import { Router } from '../../cluster/router.ts';
 import type { SubscriptionRequest } from '../../subscriptions/types.ts';
 import { ArrayStore } from '../testing/array-store.ts';
@@ -279,6 +280,65 @@ describe('what an argument list may cost', () => {
     assert.deepEqual(parse(esub, names.slice(1)), latest(...ids(0, 9).map((i) => `s${i}`)));
     assert.equal(parse(esub, names), 'a subscription takes at most 65536 streams');
   });
+});
+
+describe('random arguments', () => {
+  const seed = Number(process.env['SEED'] ?? 11);
+  const words = [
+    ...[
+      'FROM',
+      'WINDOW',
+      'MAP',
+      'DEFAULT',
+      'LATEST',
+      'PARTITION_KEY',
+      'from',
+      '*',
+      'a',
+      'b',
+      'a=1',
+    ],
+    ...[
+      'a=b=2',
+      '0',
+      '1',
+      '5-7',
+      '7-5',
+      '1,2',
+      '31',
+      '32',
+      '1=5',
+      '31=9',
+      '32=1',
+      '',
+      '=',
+      '-',
+      ',',
+    ],
+    ...[KEY_1, `${KEY_2},3`, '18446744073709551615', '18446744073709551616', 'é', 'x'.repeat(65)],
+  ];
+
+  for (const command of [esub, epsub]) {
+    test(`of ${command.name} give a well-formed request or a refusal, seed ${seed}`, () => {
+      const random = seededRandom(seed);
+      let accepted = 0;
+      for (let i = 0; i < 20_000; i += 1) {
+        const length = random.below(7);
+        const args = Array.from({ length }, () => words[random.below(words.length)]!);
+        const parsed = parse(command, args);
+        if (typeof parsed === 'string') continue;
+        accepted += 1;
+        const starts = Object.entries(parsed.starts);
+        assert(starts.length > 0);
+        for (const [target, from] of starts) {
+          assert(from === 'latest' || (Number.isSafeInteger(from) && from >= 0), args.join(' '));
+          if (command === epsub) assert(Number(target) < 32, args.join(' '));
+        }
+        assert(parsed.window === undefined || parsed.window >= 1);
+      }
+      assert(accepted > 500);
+    });
+  }
 });
 
 const argument = (text: string): string => `-INVALIDARG ${text}`;
