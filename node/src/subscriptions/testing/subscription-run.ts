@@ -141,7 +141,7 @@ export class SubscriptionRun {
     else if (draw < 680) await this.#subscribeAmongAppends();
     else if (draw < 830) this.#acknowledge();
     else if (draw < 910) this.#resume();
-    else if (draw < 940) this.#close();
+    else if (draw < 945) this.#close();
     else if (draw < 970) await this.#living.modelled.settled();
     else if (draw < 985) await this.#rest();
     else if (draw < 990) await this.#restart();
@@ -216,7 +216,7 @@ export class SubscriptionRun {
       fullPercent: draw(0, 0, 5, 50),
       parkPercent: draw(0, 0, 10, 60),
       acknowledgePercent: draw(0, 0, 20, 100),
-      closePerTenThousand: draw(0, 0, 20),
+      closePerTenThousand: draw(0, 0, 20, 200),
     };
   }
 
@@ -226,6 +226,8 @@ export class SubscriptionRun {
       const cursor = this.#cursor(modelled);
       this.#findings.during('acknowledge', () => {
         modelled.acknowledge(cursor);
+        // A late one, of something before: it says nothing new.
+        if (this.#chance(30)) modelled.acknowledge(this.#random.below(modelled.shown + 1));
       });
     }
   }
