@@ -1,10 +1,11 @@
 /** The packed package, installed into an empty project: what a user of the library and of the command gets. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -25,9 +26,10 @@ async function run(program: string, given: readonly string[], cwd: string): Prom
 const npm = (given: readonly string[], cwd: string): Promise<string> =>
   run('npm', [...given, '--no-audit', '--no-fund', '--loglevel=error'], cwd);
 
-async function readmeExample(): Promise<string> {
+/** The example of README.md that begins with the import of `name`. */
+async function readmeExample(name: 'Database' | 'SierraClient' = 'Database'): Promise<string> {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const found = /```ts\n(import \{ Database \} from 'sierradb';[^]*?)```/.exec(readme)?.[1];
+  const found = new RegExp(`\`\`\`ts\\n(import \\{ ${name} \\} [^]*?)\`\`\``).exec(readme)?.[1];
   assert.ok(found !== undefined, 'README.md has an example');
   return found;
 }
@@ -79,6 +81,11 @@ describe('the packed package', () => {
 
   it('has types that a strict project accepts', async () => {
     await writeFile(join(project, 'example.ts'), await readmeExample());
+    await writeFile(join(project, 'counts.ts'), await readmeExample('SierraClient'));
+    for (const name of ['aggregate.ts', 'projection.ts']) {
+      await cp(join(root, 'examples', name), join(project, name));
+    }
+    const files = ['example.ts', 'counts.ts', 'aggregate.ts', 'projection.ts'];
     const compilerOptions = {
       strict: true,
       module: 'nodenext',
@@ -88,10 +95,7 @@ describe('the packed package', () => {
       types: ['node'],
       typeRoots: [join(root, 'node_modules', '@types')],
     };
-    await writeFile(
-      join(project, 'tsconfig.json'),
-      JSON.stringify({ compilerOptions, files: ['example.ts'] }),
-    );
+    await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     await run(process.execPath, [tsc, '-p', project], project);
   });
@@ -118,6 +122,34 @@ describe('the packed package', () => {
       / s@0 {2}Created {2}hello\n$/,
     );
     assert.deepEqual(await node.stop(), { code: 0, signal: null });
+  });
+
+  it('runs the live projection of README.md', async () => {
+    const command = [process.execPath, installed('bin', 'sierradb.cjs')];
+    await using node = await NodeProcess.start({ command });
+    const url = `sierradb://127.0.0.1:${node.port}`;
+    const example = (await readmeExample('SierraClient')).replace('sierradb://localhost:9090', url);
+    await writeFile(join(project, 'live.ts'), example);
+    const child = spawn(process.execPath, ['live.ts'], { cwd: project, env, stdio: 'pipe' });
+    try {
+      // Plain JavaScript, as somebody without TypeScript writes it.
+      const append = `import { SierraClient } from 'sierradb/client';
+        const client = await SierraClient.connect('${url}');
+        await client.append('user-123', [{ name: 'UserRegistered' }, { name: 'EmailVerified' }]);
+        await client.close();`;
+      await writeFile(join(project, 'append.mjs'), append);
+      await run(process.execPath, ['append.mjs'], project);
+      const printed: string[] = [];
+      for await (const line of createInterface({ input: child.stdout })) {
+        if (printed.push(line) === 2) break;
+      }
+      assert.deepEqual(printed, [
+        'UserRegistered 1, the last user-123@0',
+        'EmailVerified 1, the last user-123@1',
+      ]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('builds index files in its worker thread', async () => {
