@@ -20,6 +20,7 @@ const model = { suite: 'node/src/engine/model.test.ts' };
 const damage = { suite: 'node/src/engine/damage.test.ts' };
 const faults = { suite: 'node/src/engine/faults.test.ts' };
 const subscriptions = { suite: 'node/src/subscriptions/model.test.ts' };
+const pushPace = { suite: 'node/src/resp/push-pace.test.ts', tests: 'loses nothing' };
 
 export const plantedFaults: readonly PlantedFault[] = [
   {
@@ -294,5 +295,34 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (this.#isStopped) this.isFull = true;',
     replace: 'if (this.#isStopped) this.isFull = false;',
     ...subscriptions,
+  },
+  {
+    name: 'pushes go on to a client that does not read',
+    file: 'node/src/resp/connection-subscriptions.ts',
+    find: 'this.#stalled = this.#output.waitingBytes > this.#limits.pushBytesMax;',
+    replace: 'this.#stalled = false;',
+    ...pushPace,
+  },
+  {
+    name: 'a client that reads again is forgotten',
+    file: 'node/src/resp/connection-subscriptions.ts',
+    find: '    any.resume();',
+    replace: '',
+    ...pushPace,
+  },
+  {
+    name: 'pushes go on while a connection ends',
+    file: 'node/src/resp/session.ts',
+    find: "    this.#state = 'finishing';\n    this.#subscriptions.closeAll();",
+    replace: "    this.#state = 'finishing';",
+    suite: 'node/src/resp/subscriptions.test.ts',
+    tests: 'has ended its side',
+  },
+  {
+    name: 'an event is copied from where others stand by now',
+    file: 'node/src/resp/encoded-events.ts',
+    find: ' && (this.#starts[slot] as number) + RING_BYTES >= this.#end',
+    replace: '',
+    suite: 'node/src/resp/encoded-events.test.ts',
   },
 ];
