@@ -55,7 +55,7 @@ export const importTable: readonly ImportRow[] = [
   { part: configDoor, mayImport: [common, config] },
   { part: startError, mayImport: [configDoor, storage] },
   { part: version, mayImport: [] },
-  { part: library, mayImport: [common, engine] },
+  { part: library, mayImport: [common, engine, subscriptions] },
   { part: libraryDoor, mayImport: [common, engine, library] },
   { part: server, mayImport: [common, ...node, config, configDoor, startError] },
   { part: parts, mayImport: [common, ...node, server] },

@@ -20,6 +20,14 @@ export type {
   NewStreamEvent,
   StoredEvent,
 } from './library/events.ts';
+export type {
+  StreamTarget,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionPosition,
+  SubscriptionStart,
+  SubscriptionTarget,
+} from './library/subscription-types.ts';
 export type { DatabaseOptions } from './library/options.ts';
 export { isOutcomeUnknown, isSierraError, isWrongVersion } from './library/errors.ts';
 export { SierraError } from '../../common/errors.ts';

@@ -15,6 +15,7 @@ import {
   type PageEnd,
   type Store,
 } from '../engine/index.ts';
+import { Subscriptions } from '../subscriptions/subscriptions.ts';
 import {
   type AppendResult,
   draftOf,
@@ -29,6 +30,9 @@ import {
   wholeNumber,
 } from './events.ts';
 import { type DatabaseOptions, storeOptions } from './options.ts';
+import { subscriptionTargets } from './subscription-targets.ts';
+import type { SubscribeOptions, Subscription } from './subscription-types.ts';
+import { LoopSubscription } from './subscription.ts';
 
 export interface StreamOptions {
   /**
@@ -65,6 +69,9 @@ type ReadPage = (from: number, visit: EventVisitor) => PageEnd | Promise<PageEnd
 export class Database implements AsyncDisposable {
   readonly #store: Store;
   readonly #reads = new Set<Promise<unknown>>();
+  readonly #subscriptions = new Set<LoopSubscription>();
+  /** Made for the first subscription. */
+  #opener: Subscriptions | null = null;
   #closing: Promise<void> | null = null;
 
   private constructor(store: Store) {
@@ -174,6 +181,30 @@ export class Database implements AsyncDisposable {
     return this.#read(() => this.#store.partitionSequence(number));
   }
 
+  /**
+   * Follows streams or partitions: events from anywhere in their history on, then those that are appended, without a gap.
+   * Throws `INVALIDARG` for what cannot be followed.
+   *
+   * ```ts
+   * for await (const event of database.subscribe({ stream: 'user-123' })) console.log(event.version, event.name);
+   * ```
+   */
+  subscribe(options: SubscribeOptions): Subscription {
+    this.#checkOpen();
+    const { window = 256, signal } = options;
+    if (wholeNumber(window, 'window') === 0) throw invalidArgument('window must be at least 1');
+    const subscription = new LoopSubscription({
+      store: this.#store,
+      opener: (this.#opener ??= new Subscriptions(this.#store)),
+      targets: subscriptionTargets(options, this.partitionCount),
+      window,
+      signal,
+      onEnd: (ended) => this.#subscriptions.delete(ended),
+    });
+    if (!subscription.hasEnded) this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
   /** How many partitions there are. */
   get partitionCount(): number {
     return this.#store.facts.partitionCount;
@@ -184,7 +215,7 @@ export class Database implements AsyncDisposable {
     return partitionHash(uuid(partitionKey, 'partition key')) % this.partitionCount;
   }
 
-  /** Finishes the appends that were accepted and gives the directory free. Later calls reject with `TRYAGAIN`. */
+  /** Ends subscriptions, finishes the appends that were accepted and gives the directory free. Later calls reject with `TRYAGAIN`. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -195,6 +226,7 @@ export class Database implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    for (const subscription of this.#subscriptions) await subscription.close();
     await Promise.allSettled(this.#reads);
     await this.#store.close();
   }
