@@ -11,19 +11,26 @@ import { ReplyWriter } from './replies.ts';
 const CAPACITY_BYTES = 16 * 1024;
 /** Larger buffers are not kept: a page of 8 MiB is rare. */
 const KEPT_CAPACITY_BYTES_MAX = 1024 * 1024;
-const KEPT_MAX = 64;
+/** As many small ones as connections are written to in one turn, when an event goes to all of them. */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
 export class ReplyPool {
   readonly #free: ReplyWriter[] = [];
+  #freeBytes = 0;
 
   /** An empty writer; give it back with {@link release} or {@link send}. */
   acquire(): ReplyWriter {
-    return this.#free.pop() ?? new ReplyWriter(CAPACITY_BYTES);
+    const writer = this.#free.pop();
+    if (writer === undefined) return new ReplyWriter(CAPACITY_BYTES);
+    this.#freeBytes -= writer.bytes.length;
+    return writer;
   }
 
   release(writer: ReplyWriter): void {
-    if (writer.bytes.length > KEPT_CAPACITY_BYTES_MAX || this.#free.length >= KEPT_MAX) return;
+    const { length } = writer.bytes;
+    if (length > KEPT_CAPACITY_BYTES_MAX || this.#freeBytes + length > KEPT_BYTES_MAX) return;
     writer.clear();
+    this.#freeBytes += length;
     this.#free.push(writer);
   }
 
