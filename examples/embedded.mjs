@@ -73,4 +73,15 @@ for await (const event of database.readPartition(customer)) {
 }
 console.log((await database.getEvent(payment.id)).name);
 
+// 7. A projection: history, then what is appended meanwhile, at the loop's pace. This one is over when the order is shipped;
+//    one that goes on for ever keeps `subscription.position` and begins there at its next start.
+const shipping = database.append(order, { name: 'OrderShipped' });
+const lines = [];
+for await (const event of database.subscribe({ stream: order })) {
+  if (event.name === 'LineAdded') lines.push(JSON.parse(event.payload.toString()).article);
+  if (event.name === 'OrderShipped') break;
+}
+await shipping;
+console.log('shipped', lines.sort().join(', '));
+
 await database.close();
