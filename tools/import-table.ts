@@ -78,6 +78,8 @@ export const pureFiles: readonly string[] = [
   'common/nearest.ts',
   'node/src/config/*.ts',
   'node/src/engine/rules.ts',
+  'node/src/resp/commands/partition-list.ts',
+  'node/src/resp/commands/subscription-clauses.ts',
   'node/src/storage/*-format.ts',
   'node/src/storage/names.ts',
   'node/src/storage/hash.ts',
