@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 
 import type { WireEvent } from '../../client/event.ts';
-import { WireClient } from './wire-client.ts';
+import { CLOSED, WireClient } from './wire-client.ts';
 
 /** What is read: streams by name, or partitions by number. */
 export interface Selection {
@@ -61,9 +61,9 @@ export class Reader implements Disposable {
     }
   }
 
-  /** Throws what was wrong with an event, if anything; a connection that has ended is no fault. */
+  /** Throws what was wrong, if anything; a connection that has ended is no fault. */
   check(): void {
-    if (this.#failure instanceof assert.AssertionError) throw this.#failure;
+    if (this.#failure !== null && this.#failure.message !== CLOSED) throw this.#failure;
   }
 
   [Symbol.dispose](): void {

@@ -36,6 +36,7 @@ function planFor(seed: number): SubscriptionPlan {
     seed,
     options: optionsFor(pick),
     commands: { largePercent: pick(0, 5, 30), smallBytes: pick(40, 400, 1500) },
+    crowd: pick(1, 1, 1, 1, 12),
     history: pick(0, 20, 100, 300),
     steps: pick(80, 150, 250),
   };

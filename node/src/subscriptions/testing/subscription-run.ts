@@ -29,6 +29,7 @@ import { Findings, RandomSink, type SinkHabits, willing } from './random-sink.ts
 
 /** Turns of the event loop without any progress after which nothing more will come. */
 const IDLE_TURNS = 2000;
+/** Times the crowd. */
 const LIVE_MOST = 12;
 
 export interface SubscriptionPlan {
@@ -36,6 +37,8 @@ export interface SubscriptionPlan {
   readonly options: StoreOptions;
   /** Sizes of what is appended. */
   readonly commands: CommandOptions;
+  /** Subscriptions that are opened together. */
+  readonly crowd: number;
   /** Appends before the first subscription. */
   readonly history: number;
   readonly steps: number;
@@ -154,7 +157,7 @@ export class SubscriptionRun {
 
   /** What is appended to a target while it is being opened must not fall between history and present. */
   async #subscribeAmongAppends(): Promise<void> {
-    if (this.#live.length >= LIVE_MOST) return;
+    if (this.#live.length >= LIVE_MOST * this.#plan.crowd) return;
     const request = this.#requests.draw();
     const most = this.#chance(50) ? 1 : 4;
     const append = (): void => {
@@ -165,6 +168,7 @@ export class SubscriptionRun {
     if (this.#chance(30)) append();
     if (this.#chance(30)) await this.#turns(this.#random.below(3));
     this.#subscribe(request);
+    for (let i = 1; i < this.#plan.crowd; i += 1) this.#subscribe(this.#requests.draw());
     if (this.#chance(50)) append();
     if (this.#chance(30)) await this.#rest();
   }
