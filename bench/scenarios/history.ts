@@ -118,7 +118,8 @@ function addCatchUp(
     unit: '/s',
     target: { judged: 'ratio', better: 'higher', reach: 0.2, aim: 0.4 },
   });
-  bench.addComparison(comparison, cpuPerEvent, {
+  // Not beside the peer's: a short run of Redis costs less than the 10 ms in which CPU time is counted.
+  bench.addComparison(alone, cpuPerEvent, {
     measure: `catch-up ${name}: server CPU per event`,
     unit: 'µs',
   });

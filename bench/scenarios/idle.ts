@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { append, type Bench, eventsPerSecond, SATURATING } from '../bench.ts';
+import { append, type Bench, cpuPerEvent, eventsPerSecond, SATURATING } from '../bench.ts';
 import { type CollectedMemory, collectedMemory } from '../collected-memory.ts';
 import { IdleSubscribers } from '../load/idle-subscribers.ts';
 
@@ -41,6 +41,10 @@ export async function idle(bench: Bench): Promise<void> {
       measure: `appends ${String(connections)}×${String(pipeline)}, ${name} elsewhere : none`,
       unit: '/s',
       target: { judged: 'ratio', better: 'higher', reach: 0.95, aim: 1 },
+    });
+    bench.addComparison(comparison, cpuPerEvent, {
+      measure: `appends ${String(connections)}×${String(pipeline)}, the same: server CPU`,
+      unit: 'µs',
     });
   }
 }
