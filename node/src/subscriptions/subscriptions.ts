@@ -204,7 +204,10 @@ export class Subscriptions implements SubscriptionOpener {
     }
     const touched = this.#touched;
     this.#touched = [];
-    for (const sink of touched) sink.flush();
+    for (const sink of touched) {
+      sink.flush();
+      this.#forgetIdle(sink);
+    }
     this.#isInTurn = false;
     if (this.#hasNext || this.#touched.length > 0) this.#schedule();
   }
@@ -234,12 +237,19 @@ export class Subscriptions implements SubscriptionOpener {
     this.#open -= 1;
     this.#targets -= subscription.targets.length;
     sink.subscriptions -= 1;
-    if (sink.subscriptions === 0) this.#sinks.delete(sink.sink);
-    if (error === null) return;
+    if (error === null) {
+      this.#forgetIdle(sink);
+      return;
+    }
     this.#failed += 1;
     if (error.code === 'ERR') this.#onFault(error.cause);
     sink.sink.failed(subscription, error);
     if (!sink.isTouched) this.#touch(sink);
+  }
+
+  /** A sink that has yet to be flushed is known until then: what it says then holds for a subscription that came since. */
+  #forgetIdle(sink: SinkState): void {
+    if (sink.subscriptions === 0 && !sink.isTouched) this.#sinks.delete(sink.sink);
   }
 }
 
