@@ -85,7 +85,9 @@ class LiveRun {
       this.#after(warmUpSeconds, () => {
         this.#startMeasuring();
       });
-      return await this.#done.promise;
+      const result = await this.#done.promise;
+      if (subscriber.counter.outOfOrder > 0) throw new Error('pushes came out of order');
+      return result;
     } finally {
       stopWatching();
       clearTimeout(this.#step);
