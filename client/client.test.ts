@@ -19,6 +19,7 @@ import {
   WrongVersionError,
 } from './index.ts';
 import { appendedText, FakeServer, type Script } from './testing/fake-server.ts';
+import { certificate, TlsProxy } from './testing/tls-proxy.ts';
 
 const quick: ClientOptions = { reconnect: { delayMs: 1, delayMsMax: 4 } };
 
@@ -428,6 +429,21 @@ describe('connecting', () => {
     await using server = await FakeServer.start();
     server.script = answering('HELLO', '%1\r\n+server\r\n+redis\r\n');
     await assert.rejects(SierraClient.connect(server.url), /no SierraDB server/);
+  });
+
+  it('over TLS, to a server whose certificate it trusts', async () => {
+    await using server = await FakeServer.start();
+    await using proxy = await TlsProxy.start(server.port);
+    for (const [url, tls] of [
+      [`sierradbs://localhost:${proxy.port}`, undefined],
+      [`rediss://127.0.0.1:${proxy.port}`, true],
+    ] as const) {
+      const untrusted = SierraClient.connect(url, tls === undefined ? {} : { tls });
+      await assert.rejects(untrusted, /self-signed certificate/);
+      const client = await SierraClient.connect(url, { tls: { ca: certificate } });
+      await client.ping();
+      await client.close();
+    }
   });
 
   it('takes no target that is none', () => {

@@ -316,6 +316,20 @@ describe('the end', () => {
       await assert.rejects(before.ready, { code: 'CLOSED' });
     }));
 
+  it('while there is no server', () =>
+    withServer(async (server, client) => {
+      server.add('a');
+      const events = client.subscribe({ stream: 'a' });
+      await events.ready;
+      await server[Symbol.asyncDispose]();
+      let count = 0;
+      for await (const _event of events) {
+        count += 1;
+        void client.close();
+      }
+      assert.equal(count, 1);
+    }));
+
   it('with nobody reading', () =>
     withServer(async (server, client) => {
       server.add('a');
