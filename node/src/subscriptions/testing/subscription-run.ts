@@ -109,20 +109,26 @@ export class SubscriptionRun {
       },
     });
     await settleFates(store, this.#model);
-    this.#recovered();
+    const modelled = new ModelledStore(store, this.#model, () => this.#clock.now());
+    await this.#learnRecovered(modelled);
     const random = seededRandom(this.#random.below(2 ** 32));
     this.#life = {
       store,
-      modelled: new ModelledStore(store, this.#model, () => this.#clock.now()),
+      modelled,
       subscriptions: new Subscriptions(new Router(store), { random, targetsMax: 10_000 }),
       sinks: [],
     };
   }
 
-  /** What has survived is certain: it is durable, and can be told of. */
-  #recovered(): void {
-    for (let bucket = 0; bucket < this.#plan.options.bucketCount; bucket += 1) {
-      for (const transaction of this.#model.log(bucket)) transaction.certain = true;
+  /** What has survived is certain. Only what nobody has seen yet is read: the rest stays on disk, for subscriptions to read. */
+  async #learnRecovered(modelled: ModelledStore): Promise<void> {
+    for (let partition = 0; partition < this.#plan.options.partitionCount; partition += 1) {
+      const events = this.#model.partition(partition);
+      const from = events.findIndex(
+        ({ timestamp, eventId }) => timestamp === null || eventId === null,
+      );
+      if (from >= 0) await modelled.readPartition(partition, from, Infinity, Infinity);
+      for (const { transaction } of events) transaction.certain = true;
     }
   }
 
