@@ -27,10 +27,19 @@ export function failureOf(error: unknown, address: string): Failure | null {
   if (error instanceof UsageError) {
     return { exitCode: exitCode.usage, code: 'USAGE', message: error.message, hint: null };
   }
+  if (isSystemError(error)) {
+    const { code = 'SYSTEM', message } = error;
+    return { exitCode: exitCode.file, code, message: message.replace(`${code}: `, ''), hint: null };
+  }
   if (!(error instanceof SierraClientError)) return null;
   const { code, message } = error;
   const failure = { exitCode: codeOf(error), code, message, hint: hintOf(error, address) };
   return error instanceof UnknownOutcomeError ? { ...failure, eventIds: error.eventIds } : failure;
+}
+
+/** Of a file, such as a checkpoint that cannot be written, or of standard input. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
 }
 
 function codeOf(error: SierraClientError): number {

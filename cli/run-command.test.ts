@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
@@ -66,6 +68,7 @@ describe('every command', () => {
       ['subscribe a --from then', /--from needs a whole number/],
       ['subscribe a --window 0', /--window needs a whole number from 1 on/],
       ['subscribe a --checkpoint place', /ends in .json/],
+      ['subscribe a --checkpoint nowhere/at/all/a.json', /cannot write to nowhere\/at\/all/],
       ['info x', /takes flags only/],
       ['info --adress x', /unknown flag --adress; did you mean --address\?/],
     ];
@@ -98,6 +101,8 @@ describe('every command', () => {
     await refused(1, words, /^sierradb append: DISKFULL full\nNothing was done\./, {
       ...failing(new UnavailableError('DISKFULL', 'full')),
     });
+    const denied = Object.assign(new Error('EACCES: no'), { code: 'EACCES', syscall: 'open' });
+    await refused(5, words, /^sierradb append: EACCES no/, failing(denied));
     const unknown = new UnknownOutcomeError('QUORUMFAILED', 'lost', [ID]);
     await refused(4, words, new RegExp(`--event-id ${ID}`), failing(unknown));
     const { stderr } = await run([...words, '--json'], failing(unknown));
@@ -323,7 +328,7 @@ describe('subscribe', () => {
   });
 
   it('keeps a checkpoint in the file that was named, and begins at the start', async () => {
-    const words = ['--all', '--checkpoint', 'some/seen.json'];
+    const words = ['--all', '--checkpoint', join(tmpdir(), 'seen.json')];
     const { options, interrupt, ended } = await subscribed(words);
     interrupt();
     await ended;

@@ -53,7 +53,7 @@ export async function runCommand(
   await output.flush();
   if (output.error === null) return code;
   reporter.note(`${where}: cannot write: ${output.error.message}`);
-  return exitCode.output;
+  return exitCode.file;
 }
 
 async function help(command: Command, output: Output): Promise<number> {

@@ -7,24 +7,23 @@ export function statusNotes(
   note: (sentence: string) => void,
   isLive: boolean,
 ): (status: ClientStatus) => void {
-  let lastSentence: string | null = null;
-  const once = (sentence: string): void => {
-    if (sentence !== lastSentence) note(sentence);
-    lastSentence = sentence;
-  };
+  /** Why there is no connection, as it was last said. */
+  let reason: string | null = null;
   return (status) => {
     // A subscription has its own connection; the one for commands is made again when a command needs it.
     if (isLive === (status.connection === 'commands')) return;
     switch (status.type) {
       case 'disconnected':
-        once(`connection lost: ${status.error.message}; connecting again`);
+        note(`${status.error.message}; connecting again`);
+        reason = status.error.message;
         break;
       case 'reconnecting':
-        once(`connecting again: ${status.error.message}`);
+        if (status.error.message !== reason) note(`not yet: ${status.error.message}`);
+        reason = status.error.message;
         break;
       case 'connected':
-        if (lastSentence !== null) note(`connected again to ${status.endpoint}`);
-        lastSentence = null;
+        if (reason !== null) note(`connected again to ${status.endpoint}`);
+        reason = null;
         break;
     }
   };

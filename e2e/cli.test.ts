@@ -202,7 +202,7 @@ describe('subscribe', () => {
       await cli.line(/One/);
       first.kill('SIGKILL');
       await first.exited;
-      await cli.note(/^connection lost: /);
+      await cli.note(/ was lost; connecting again$/);
       const address = ['--client-address', `127.0.0.1:${port}`];
       await using _second = await NodeProcess.start({ directory, flags: address });
       await cli.note(/^connected again to /);

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { basename, dirname } from 'node:path';
 
 import {
@@ -93,8 +94,17 @@ function startOf(text: string): 'latest' | number {
 function checkpointOf(path: string): NonNullable<SubscribeOptions['checkpoint']> {
   // The store names its files by what is legal everywhere; the file is to be exactly the one that was asked for.
   const [, name] = /^([\w.-]+)\.json$/.exec(basename(path)) ?? [];
-  if (name !== undefined) return { store: new FileCheckpointStore(dirname(path)), name };
-  throw new UsageError(`--checkpoint needs a name of letters, digits, _ . - that ends in .json`);
+  if (name === undefined) {
+    throw new UsageError('--checkpoint needs a name of letters, digits, _ . - that ends in .json');
+  }
+  // Better now than after the first events.
+  const directory = dirname(path);
+  try {
+    accessSync(directory, constants.W_OK);
+  } catch (error) {
+    throw new UsageError(`--checkpoint: cannot write to ${directory}: ${(error as Error).message}`);
+  }
+  return { store: new FileCheckpointStore(directory), name };
 }
 
 /**
