@@ -19,6 +19,19 @@ export type Halt = 'end' | 'refused' | 'missing' | 'foreign';
 const NOWHERE = Buffer.alloc(0);
 const NOTHING = new Uint32Array(0);
 
+/** Frames that are on average closer than this stand in most blocks that are read for them. */
+const DENSE_BYTES = 8192;
+/** What is read behind a dense piece before it is asked for. */
+const READ_AHEAD_BYTES = 1024 * 1024;
+
+/** Whether what comes behind the piece will be wanted, too: it is part of a history that fills its segment. */
+function isDense(offsets: Uint32Array): boolean {
+  const { length } = offsets;
+  return (
+    length > 1 && (offsets[length - 1] as number) - (offsets[0] as number) < length * DENSE_BYTES
+  );
+}
+
 export class PieceWalk {
   readonly #cursor = new EventCursor();
   readonly #frame: FrameRef = { bytes: NOWHERE, at: 0 };
@@ -47,6 +60,10 @@ export class PieceWalk {
     this.#offsets = offsets;
     this.#entered = -1;
     this.#shown = 0;
+    if (isDense(offsets)) {
+      const last = offsets.at(-1) as number;
+      log.readAhead(segment, offsets[0] as number, last + READ_AHEAD_BYTES);
+    }
   }
 
   /** Goes on; `first` is the position of the piece's first event. Throws `DamageError`. */
