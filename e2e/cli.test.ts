@@ -245,6 +245,31 @@ describe('subscribe', () => {
     }
   });
 
+  it('leaves nothing out when it is killed and begins again', async () => {
+    await using node = await NodeProcess.start();
+    const directory = await mkdtemp(join(tmpdir(), 'sierradb-'));
+    try {
+      const count = 4000;
+      const input = '{"stream":"s","name":"n"}\n'.repeat(count);
+      assert.equal((await runCli(['append', '-i', '-q'], node.port, input)).code, 0);
+      const checkpoint = ['--checkpoint', join(directory, 'seen.json')];
+      const words = ['subscribe', 's', '--json', '--window', '50', ...checkpoint];
+      const seen = new Set<unknown>();
+      for (let run = 0; seen.size < count; run += 1) {
+        await using cli = new CliProcess(words, node.port);
+        // Once it is killed where it is; then it may come to the end.
+        await cli.line(run === 0 ? /"version":1500,/ : new RegExp(`"version":${count - 1},`));
+        cli.kill('SIGKILL');
+        await cli.exited;
+        const whole = cli.lines.filter((line) => line.endsWith('}'));
+        for (const { version } of objects(whole)) seen.add(version);
+      }
+      assert.equal(seen.size, count);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+
   it('waits for a slow reader and loses nothing', async () => {
     await using node = await NodeProcess.start();
     const count = 3000;
