@@ -292,6 +292,33 @@ describe('a connection that is lost', () => {
     );
   });
 
+  it('and not made again in time: the append may be done', async () => {
+    const server = await FakeServer.start();
+    await using client = await SierraClient.connect(server.url, {
+      reconnect: { delayMs: 1, attemptsMax: 3 },
+    });
+    await using patient = await SierraClient.connect(server.url, quick);
+    server.script = ([name]) => {
+      if (name === 'EAPPEND' && idsOf(server).length === 2) void server[Symbol.asyncDispose]();
+      return true;
+    };
+    const appends = [
+      client.append('a', { name: 'A' }),
+      patient.append('a', { name: 'A' }, { timeoutMs: 100 }),
+    ];
+    const [gaveUp, tooLate] = await Promise.allSettled(appends);
+    for (const [result, code] of [
+      [gaveUp, 'CONNECTION_FAILED'],
+      [tooLate, 'TIMED_OUT'],
+    ] as const) {
+      assert.ok(result?.status === 'rejected');
+      const { reason } = result as { reason: unknown };
+      assert.ok(reason instanceof UnknownOutcomeError, String(reason));
+      assert.equal(reason.code, code);
+      assert.ok(idsOf(server).includes(reason.eventIds[0] ?? ''));
+    }
+  });
+
   it('a bare command is not sent again', async () => {
     await using server = await FakeServer.start();
     await using client = await SierraClient.connect(server.url, quick);
@@ -333,12 +360,20 @@ describe('a connection that is lost', () => {
 
   it('an answer that is no RESP3 ends it', async () => {
     await using server = await FakeServer.start();
-    await using client = await SierraClient.connect(server.url, quick);
+    const lost: string[] = [];
+    const onStatus = (status: ClientStatus): void => {
+      if (status.type === 'disconnected') lost.push(status.error.message);
+    };
+    await using client = await SierraClient.connect(server.url, { ...quick, onStatus });
     server.script = answering('ESVER', 'nonsense\r\n');
     await assert.rejects(client.streamVersion('a'), ProtocolError);
     server.script = answering('ESVER', ':1\r\n:2\r\n');
     assert.equal(await client.streamVersion('a'), 1);
     await client.ping();
+    assert.deepEqual(lost, [
+      'a reply that begins with byte 110',
+      'an answer that nobody asked for',
+    ]);
   });
 });
 

@@ -157,7 +157,7 @@ export class Peer {
   #read(text: string): void {
     this.#received += text;
     for (;;) {
-      const taken = takeCommand(this.#received);
+      const taken = this.#socket.destroyed ? null : takeCommand(this.#received);
       if (taken === null) return;
       this.#received = this.#received.slice(taken.length);
       this.#do(taken.words);
