@@ -21,6 +21,7 @@ import {
 } from '../storage/frame-format.ts';
 import { hashBytes, hashLow } from '../storage/hash.ts';
 import { type EventCursor, sameBytes } from './event-cursor.ts';
+import { keyText } from './heads.ts';
 import { type FeedContext, LogFeed, type StreamEnd } from './log-feed.ts';
 import { type Eventually, hashStream } from './log-search.ts';
 import { partitionPiece, type Piece, StreamSearch, youngStreamPiece } from './pieces.ts';
@@ -64,7 +65,8 @@ class PartitionFeed extends LogFeed {
 class StreamFeed extends LogFeed {
   readonly hash: number;
   readonly streamId: Buffer;
-  readonly partitionKey: Buffer;
+  /** As {@link keyText}: a third of the memory of a Buffer. */
+  readonly partitionKey: string;
   /** Another stream in the same place of the table. */
   next: StreamFeed | null = null;
   readonly #feeds: BucketFeeds;
@@ -80,7 +82,7 @@ class StreamFeed extends LogFeed {
     this.#feeds = feeds;
     this.hash = hashStream(streamId);
     this.streamId = Buffer.from(streamId);
-    this.partitionKey = Buffer.from(key);
+    this.partitionKey = keyText(key);
   }
 
   get end(): number {
@@ -95,7 +97,7 @@ class StreamFeed extends LogFeed {
   open(): Feed | Promise<Feed> {
     if (this.#isOpen) return this;
     if (this.#opening !== null) return this.#opening;
-    const end = this.context.streamEnd(this.streamId, this.partitionKey);
+    const end = this.context.streamEnd(this.streamId, Buffer.from(this.partitionKey, 'latin1'));
     if (!(end instanceof Promise)) return this.#opened(end);
     this.#opening = end
       .then((known) => this.#opened(known))
@@ -208,7 +210,7 @@ export class BucketFeeds {
         const isOurs =
           feed.streamId.length === idEnd - idAt &&
           sameBytes(bytes, idAt, feed.streamId) &&
-          sameBytes(bytes, at + FRAME_HEADER_BYTES, feed.partitionKey);
+          isKey(bytes, at + FRAME_HEADER_BYTES, feed.partitionKey);
         if (isOurs) feed.advance(eventVersion(bytes, event));
       }
       event += eventLength(bytes, event);
@@ -224,11 +226,9 @@ export class BucketFeeds {
   }
 
   #find(streamId: Uint8Array, partitionKey: Uint8Array): StreamFeed | null {
+    const key = keyText(partitionKey);
     let feed = this.#streams.get(place(hashStream(streamId))) ?? null;
-    while (
-      feed !== null &&
-      !(feed.streamId.equals(streamId) && feed.partitionKey.equals(partitionKey))
-    ) {
+    while (feed !== null && !(feed.streamId.equals(streamId) && feed.partitionKey === key)) {
       feed = feed.next;
     }
     return feed;
@@ -237,3 +237,9 @@ export class BucketFeeds {
 
 /** Small enough to be a number without a box. */
 const place = (hash: number): number => hashLow(hash) >>> 2;
+
+/** Whether the key at `bytes[at]` is this one. */
+function isKey(bytes: Uint8Array, at: number, key: string): boolean {
+  for (let i = 0; i < key.length; i += 1) if (bytes[at + i] !== key.charCodeAt(i)) return false;
+  return true;
+}
