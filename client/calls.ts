@@ -196,7 +196,10 @@ export class Calls {
         call,
         new UnknownOutcomeError('TIMED_OUT', text, call.eventIds ?? [], { cause }),
       );
-    } else if (call.lastError instanceof UnavailableError && !call.isOut) {
+    } else if (
+      call.lastError instanceof UnavailableError &&
+      (call.kind === 'read' || !call.isOut)
+    ) {
       // The server said why it could not; that tells more than that the time ran out.
       this.#reject(call, call.lastError);
     } else if (!call.isOut && this.#connection === null) {
