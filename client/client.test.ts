@@ -340,12 +340,29 @@ describe('a connection that is lost', () => {
 
   it('is noticed when the server falls silent', async () => {
     await using server = await FakeServer.start();
-    await using client = await SierraClient.connect(server.url, { ...quick, silenceMs: 30 });
+    await using client = await SierraClient.connect(server.url, { ...quick, silenceMs: 50 });
     let silent = true;
     server.script = ([name]) => name === 'EAPPEND' && silent && !(silent = false);
     await client.append('a', { name: 'A' });
     assert.equal(server.events.length, 1);
-    assert.equal(idsOf(server).length, 2);
+    assert.ok(idsOf(server).length >= 2);
+  });
+
+  it('is not believed in by a process that was busy itself', async () => {
+    await using server = await FakeServer.start();
+    const lost: string[] = [];
+    const onStatus = ({ type }: ClientStatus): void => void lost.push(type);
+    const options = { ...quick, silenceMs: 40, pingMs: 60_000, onStatus };
+    await using client = await SierraClient.connect(server.url, options);
+    server.script = ([name], peer) => {
+      if (name !== 'ESVER') return false;
+      peer.send(':1\r\n');
+      const until = performance.now() + 100;
+      while (performance.now() < until);
+      return true;
+    };
+    assert.equal(await client.streamVersion('a'), 1);
+    assert.deepEqual(lost, ['connected']);
   });
 
   it('is noticed when idle', async () => {

@@ -182,11 +182,15 @@ export class Connection {
   #watch(): void {
     if (this.#isPaused) return;
     const silentMs = performance.now() - this.#lifeAt;
-    if (this.#waiting.length > 0) {
-      if (silentMs < this.#options.silenceMs) return;
-      this.end(lost(this.endpoint, new Error(`no answer for ${Math.round(silentMs)} ms`)));
-    } else if (silentMs >= this.#options.pingMs) {
-      this.send(commandBytes(['PING']), () => undefined);
+    if (this.#waiting.length === 0) {
+      if (silentMs >= this.#options.pingMs) this.send(commandBytes(['PING']), () => undefined);
+    } else if (silentMs >= this.#options.silenceMs) {
+      // Where this process was busy for so long, the answer may be here and not have been read.
+      const lifeAt = this.#lifeAt;
+      setImmediate(() => {
+        if (this.#lifeAt !== lifeAt) return;
+        this.end(lost(this.endpoint, new Error(`no answer for ${Math.round(silentMs)} ms`)));
+      });
     }
   }
 }
