@@ -362,6 +362,7 @@ describe('a connection that is lost', () => {
       return true;
     };
     assert.equal(await client.streamVersion('a'), 1);
+    await client.ping();
     assert.deepEqual(lost, ['connected']);
   });
 
