@@ -2,46 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 
-import { seededRandom } from '../common/random.ts';
-import { seeds, underSeed } from '../common/testing/seeds.ts';
 import {
-  CheckpointError,
-  type ClientOptions,
   InvalidArgumentError,
-  MemoryCheckpointStore,
-  SierraClient,
   type StoredEvent,
   type SubscribeOptions,
   type SubscriptionPosition,
 } from './index.ts';
-import { type FakeEvent, FakeServer, type Peer } from './testing/fake-server.ts';
-
-const quick: ClientOptions = { reconnect: { delayMs: 1, delayMsMax: 4 } };
-
-/** The first events of a subscription, which then ends. */
-async function first(count: number, events: AsyncIterable<StoredEvent>): Promise<StoredEvent[]> {
-  const list: StoredEvent[] = [];
-  if (count === 0) return list;
-  for await (const event of events) {
-    list.push(event);
-    if (list.length === count) break;
-  }
-  return list;
-}
-
-const idsOf = (events: readonly (StoredEvent | FakeEvent)[]): string[] =>
-  events.map(({ id }) => id);
-const asked = (server: FakeServer, name: string): string[] =>
-  server.commands.filter((words) => words[0] === name).map((words) => words.slice(1).join(' '));
-
-async function withServer(
-  work: (server: FakeServer, client: SierraClient) => Promise<void>,
-  options: ClientOptions = quick,
-): Promise<void> {
-  await using server = await FakeServer.start();
-  await using client = new SierraClient(server.url, options);
-  await work(server, client);
-}
+import { asked, first, idsOf, untilPeers, withServer } from './testing/with-server.ts';
 
 describe('what is asked for', () => {
   const cases: readonly (readonly [SubscribeOptions, string])[] = [
@@ -348,10 +315,6 @@ describe('the end', () => {
     }));
 });
 
-async function untilPeers(server: FakeServer, count: number): Promise<void> {
-  while (server.peers.size !== count) await setImmediate();
-}
-
 describe('positions', () => {
   it('name what has been processed, not what is in hand', () =>
     withServer(async (server, client) => {
@@ -431,171 +394,4 @@ describe('positions', () => {
       assert.deepEqual(subscription.position, { streams: { a: 2 } });
       await subscription.close();
     }));
-});
-
-/** Remembers what it was told, and fails when asked to. */
-class TracedStore extends MemoryCheckpointStore {
-  readonly saved: SubscriptionPosition[] = [];
-  fails = false;
-
-  override async save(name: string, position: SubscriptionPosition): Promise<void> {
-    await setImmediate();
-    if (this.fails) throw new Error('no disk');
-    this.saved.push(position);
-    await super.save(name, position);
-  }
-}
-
-describe('checkpoints', () => {
-  const placesOf = (store: TracedStore): (number | undefined)[] =>
-    store.saved.map(({ streams }) => streams?.['a']);
-
-  it('are saved on the way and at the end, and never name an event in hand', () =>
-    withServer(async (server, client) => {
-      for (let i = 0; i < 10; i += 1) server.add('a');
-      const store = new TracedStore();
-      const checkpoint = { store, name: 'totals', everyEvents: 3, everyMs: 60_000 };
-      for await (const { version } of client.subscribe({ stream: 'a', checkpoint })) {
-        await setImmediate();
-        assert.ok((store.saved.at(-1)?.streams?.['a'] ?? 0) <= version);
-        if (version === 7) break;
-      }
-      assert.deepEqual(placesOf(store), [3, 6, 7]);
-      const rest = await first(3, client.subscribe({ stream: 'a', checkpoint }));
-      assert.deepEqual(idsOf(rest), idsOf(server.events.slice(7)));
-    }));
-
-  it('are saved after a time', () =>
-    withServer(async (server, client) => {
-      server.add('a');
-      const store = new TracedStore();
-      const checkpoint = { store, name: 'totals', everyMs: 1 };
-      const subscription = client.subscribe({ stream: 'a', checkpoint });
-      const iterator = subscription[Symbol.asyncIterator]();
-      await iterator.next();
-      const second = iterator.next();
-      while (store.saved.length === 0) await setImmediate();
-      assert.deepEqual(placesOf(store), [1]);
-      await subscription.close();
-      assert.equal((await second).done, true);
-      assert.deepEqual(placesOf(store), [1]);
-    }));
-
-  it('keep where a start from the latest was', () =>
-    withServer(async (server, client) => {
-      server.add('a');
-      const store = new TracedStore();
-      const options = { stream: 'a', from: 'latest', checkpoint: { store, name: 'n' } } as const;
-      const subscription = client.subscribe(options);
-      await subscription.ready;
-      await subscription.close();
-      server.add('a', 'Later');
-      const [event] = await first(1, client.subscribe(options));
-      assert.equal(event?.name, 'Later');
-    }));
-
-  it('start a stream that they do not name where `from` says', () =>
-    withServer(async (server, client) => {
-      const store = new TracedStore();
-      await store.save('n', { streams: { a: 5 } });
-      server.add('b');
-      const checkpoint = { store, name: 'n' };
-      await using one = client.subscribe({ streams: ['a', 'b'], from: 'latest', checkpoint });
-      await using two = client.subscribe({ streams: ['a', 'b'], from: 7, checkpoint });
-      await Promise.all([one.ready, two.ready]);
-      assert.deepEqual(asked(server, 'ESUB').sort(), [
-        'a b FROM MAP a=5 b=1 WINDOW 1000',
-        'a b FROM MAP a=5 b=7 WINDOW 1000',
-      ]);
-    }));
-
-  it('that cannot be saved end the loop', () =>
-    withServer(async (server, client) => {
-      for (let i = 0; i < 10; i += 1) server.add('a');
-      const store = new TracedStore();
-      store.fails = true;
-      const onTheWay = client.subscribe({
-        stream: 'a',
-        checkpoint: { store, name: 'n', everyEvents: 2 },
-      });
-      await assert.rejects(first(11, onTheWay), (error) => {
-        assert.ok(error instanceof CheckpointError);
-        assert.match(error.message, /checkpoint n cannot be saved: no disk/);
-        return true;
-      });
-      const atTheEnd = client.subscribe({ stream: 'a', checkpoint: { store, name: 'n' } });
-      await assert.rejects(first(3, atTheEnd), CheckpointError);
-      const abort = new AbortController();
-      const bySignal = client.subscribe({
-        stream: 'a',
-        checkpoint: { store, name: 'n' },
-        signal: abort.signal,
-      });
-      const work = async (): Promise<void> => {
-        for await (const { version } of bySignal) if (version === 5) abort.abort();
-      };
-      await assert.rejects(work, CheckpointError);
-    }));
-
-  it('of another kind, or that cannot be loaded, are an error', () =>
-    withServer(async (_server, client) => {
-      const store = new TracedStore();
-      await store.save('n', { partitions: { 0: 1 } });
-      const checkpoint = { store, name: 'n' };
-      await assert.rejects(
-        first(1, client.subscribe({ stream: 'a', checkpoint })),
-        CheckpointError,
-      );
-      store.load = () => Promise.reject(new Error('no disk'));
-      await assert.rejects(first(1, client.subscribe({ all: true, checkpoint })), CheckpointError);
-    }));
-});
-
-describe('random disconnects', () => {
-  for (const seed of seeds(20)) {
-    it(`seed ${seed}`, () => underSeed('client/subscription.test.ts', seed, () => run(seed)));
-  }
-
-  /** Every event once, in the order of its partition, whatever happens to the connections. */
-  async function run(seed: number): Promise<void> {
-    const random = seededRandom(seed);
-    await withServer(async (server, client) => {
-      const add = (): void =>
-        void server.add(`s${random.below(6)}`, 'N', 'p'.repeat(random.below(50)));
-      const hurt = (peer: Peer): void => {
-        if (random.below(2) === 0) peer.drop();
-        else peer.cutAfter(random.below(2000));
-      };
-      const before = random.below(60);
-      for (let i = 0; i < before; i += 1) add();
-      const isLatest = random.below(3) === 0;
-      server.script = (_words, peer) => {
-        if (random.below(8) === 0) hurt(peer);
-        return false;
-      };
-      const subscription = client.subscribe({
-        all: true,
-        from: isLatest ? 'latest' : 0,
-        window: 1 + random.below(12),
-      });
-      await subscription.ready;
-      const total = 200;
-      while (server.events.length < total / 2) add();
-      const expected = isLatest ? server.events.slice(before) : server.events;
-      const events: StoredEvent[] = [];
-      for await (const event of subscription) {
-        events.push(event);
-        if (server.events.length < total) add();
-        if (random.below(10) === 0) for (const peer of server.peers) hurt(peer);
-        if (random.below(3) === 0) await setImmediate();
-        if (events.length === total - (isLatest ? before : 0)) break;
-      }
-      const all = isLatest ? server.events.slice(before) : expected;
-      for (let partition = 0; partition < 4; partition += 1) {
-        const of = (list: readonly (StoredEvent | FakeEvent)[]): string[] =>
-          idsOf(list.filter((event) => event.partition === partition));
-        assert.deepEqual(of(events), of(all));
-      }
-    });
-  }
 });
