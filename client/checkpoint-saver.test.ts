@@ -70,6 +70,7 @@ describe('checkpoints', () => {
     withServer(async (server, client) => {
       const store = new TracedStore();
       await store.save('n', { streams: { a: 5 } });
+      for (let i = 0; i < 5; i += 1) server.add('a');
       server.add('b');
       const checkpoint = { store, name: 'n' };
       await using one = client.subscribe({ streams: ['a', 'b'], from: 'latest', checkpoint });

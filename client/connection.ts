@@ -7,7 +7,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
-import { commandBytes, type Word } from './command-bytes.ts';
+import { commandBytes } from './command-bytes.ts';
 import { ConnectionError, ProtocolError, serverError } from './errors.ts';
 import { numberIn, textIn } from './event.ts';
 import { Fifo } from './fifo.ts';
@@ -119,9 +119,9 @@ export class Connection {
   }
 
   /** The answer to one command. */
-  request(words: readonly Word[]): Promise<unknown> {
+  ask(command: Buffer): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.send(commandBytes(words), (error, reply) => {
+      this.send(command, (error, reply) => {
         if (error === null) resolve(reply);
         else reject(error);
       });
@@ -153,7 +153,7 @@ export class Connection {
   async #greet(): Promise<void> {
     const { credentials, name } = this.#options;
     const auth = credentials === null ? [] : ['AUTH', credentials.username, credentials.password];
-    const hello = this.request(['HELLO', 3, ...auth]);
+    const hello = this.ask(commandBytes(['HELLO', 3, ...auth]));
     // A server that knows neither goes on all the same.
     this.send(commandBytes(['CLIENT', 'SETINFO', 'LIB-NAME', 'sierradb-client']), () => undefined);
     if (name !== null) this.send(commandBytes(['CLIENT', 'SETNAME', name]), () => undefined);

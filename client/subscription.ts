@@ -12,7 +12,6 @@ import { commandBytes } from './command-bytes.ts';
 import type { Connection } from './connection.ts';
 import { Dialer } from './dialer.ts';
 import {
-  CheckpointError,
   ConnectionError,
   InvalidArgumentError,
   ProtocolError,
@@ -22,7 +21,8 @@ import {
 import { eventBytes, WireEvent } from './event.ts';
 import { Fifo } from './fifo.ts';
 import { atLeast, type CompiledOptions } from './options.ts';
-import { compileTarget, type Places, type Target, type TargetKey } from './subscription-target.ts';
+import { checkedStart, startPlaces } from './subscription-start.ts';
+import { compileTarget, type Target, type TargetKey } from './subscription-target.ts';
 import type {
   StoredEvent,
   SubscribeOptions,
@@ -259,9 +259,12 @@ export class LiveSubscription implements Subscription {
       this.#doneCursor = -1;
       this.#toldCursor = -1;
       const isFirst = this.#handed.size === 0;
-      if (isFirst) await this.#place(connection, stored);
+      if (isFirst) {
+        const places = await startPlaces(connection, this.#target, this.#from, stored);
+        for (const [key, place] of places) this.#place(key, place);
+      }
       await this.#ask(connection);
-      if (isFirst && stored === null && this.#from === 'latest') this.#saver?.begin();
+      if (isFirst && this.#from === 'latest') this.#saver?.begin();
       onReady();
     } catch (error) {
       connection.end(error as Error);
@@ -282,24 +285,9 @@ export class LiveSubscription implements Subscription {
     });
   }
 
-  /** Makes numbers of where each stream or partition starts. */
-  async #place(connection: Connection, stored: SubscriptionPosition | null): Promise<void> {
-    const known =
-      stored === null ? new Map<TargetKey, number>() : storedNumbers(stored, this.#target);
-    const given = typeof this.#from === 'object' ? this.#target.numbers(this.#from) : null;
-    const others = typeof this.#from === 'number' ? this.#from : 0;
-    const places = this.#target.keys(connection.hello.partitionCount).map(async (key) => {
-      const place = known.get(key) ?? given?.get(key);
-      if (place !== undefined) return [key, place] as const;
-      if (this.#from !== 'latest') return [key, others] as const;
-      const { bytes, result } = this.#target.latest(key);
-      const latest = result(await answer(connection, bytes));
-      return [key, latest === null ? 0 : latest + 1] as const;
-    });
-    for (const [key, place] of await Promise.all(places)) {
-      this.#handed.set(key, place);
-      this.#done.set(key, place);
-    }
+  #place(key: TargetKey, place: number): void {
+    this.#handed.set(key, place);
+    this.#done.set(key, place);
   }
 
   #push(connection: Connection, items: readonly unknown[]): void {
@@ -377,34 +365,8 @@ function deferred<T = void>(): Deferred<T> {
 
 const closed = (): ConnectionError => new ConnectionError('CLOSED', 'the subscription was closed');
 
-const answer = (connection: Connection, bytes: Buffer): Promise<unknown> =>
-  new Promise((resolve, reject) => {
-    connection.send(bytes, (error, reply) => {
-      if (error === null) resolve(reply);
-      else reject(error);
-    });
-  });
-
 const isRetryable = (error: Error): boolean =>
   error instanceof SierraClientError && error.retryable;
 
 const retryable = (cause: Error): ConnectionError =>
   new ConnectionError('CONNECTION_LOST', cause.message, { cause, retryable: true });
-
-function checkedStart(from: SubscriptionStart, target: Target): SubscriptionStart {
-  if (from === 'latest') return from;
-  if (typeof from === 'number') {
-    if (Number.isSafeInteger(from) && from >= 0) return from;
-    throw new InvalidArgumentError(`from must be a whole number from 0 on, but got ${from}`);
-  }
-  if (target.numbers(from) === null) {
-    throw new InvalidArgumentError('from is the position of another kind of subscription');
-  }
-  return from;
-}
-
-function storedNumbers(stored: SubscriptionPosition, target: Target): Places {
-  const numbers = target.numbers(stored);
-  if (numbers !== null) return numbers;
-  throw new CheckpointError('the checkpoint is of another kind of subscription');
-}

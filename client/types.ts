@@ -153,7 +153,8 @@ export interface SubscriptionPosition {
 /**
  * - `latest`: events that are appended after the subscription began.
  * - a number: events whose version (streams) or sequence (partitions) is not below it; 0 is the beginning.
- * - a position: per stream or partition; one that it does not name starts at 0.
+ * - a position: per stream or partition; one that it does not name starts at 0. Where the server has fewer events than it says
+ *   have been processed, the loop throws a `CheckpointError`.
  */
 export type SubscriptionStart = 'latest' | number | SubscriptionPosition;
 
