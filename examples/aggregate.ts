@@ -51,7 +51,7 @@ const withdraw =
 const account = `account-${randomUUID()}`;
 await change(account, deposit(100));
 await Promise.all([10, 20, 30].map((amount) => change(account, withdraw(amount))));
-await change(account, withdraw(41)).catch((error: Error) => console.log(error.message));
+await change(account, withdraw(41)).catch((error: unknown) => console.log(String(error)));
 
 const { version, balance } = await load(account);
 console.log(`${account} version ${version} balance ${balance}`);
