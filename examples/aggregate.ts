@@ -51,7 +51,9 @@ const withdraw =
 const account = `account-${randomUUID()}`;
 await change(account, deposit(100));
 await Promise.all([10, 20, 30].map((amount) => change(account, withdraw(amount))));
-await change(account, withdraw(41)).catch((error: unknown) => console.log(String(error)));
+await change(account, withdraw(41)).catch((error: unknown) => {
+  if (error instanceof Error) console.log(error.message);
+});
 
 const { version, balance } = await load(account);
 console.log(`${account} version ${version} balance ${balance}`);
