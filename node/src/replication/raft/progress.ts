@@ -1,0 +1,105 @@
+/**
+ * What a leader knows of one follower's log, and what it may send it. Pure.
+ *
+ * ```text
+ *            agreed                      lacks what is only in segments
+ *   probe ───────────▶ stream     probe ───────────────────────────────▶ copy
+ *     ▲                   │         ▲                                      │
+ *     └───────────────────┘         └──────────────────────────────────────┘
+ *      rejected, or silent                  copied, or failed
+ * ```
+ *
+ * - `probe`: where the logs agree is not known; one message at a time, without a promise that it fits.
+ * - `stream`: they agree up to `match`; entries are sent ahead, a bounded number of messages.
+ * - `copy`: segments are copied by the loop; nothing is sent here.
+ */
+export type ProgressState = 'probe' | 'stream' | 'copy';
+
+/** Messages with entries that may be unanswered. More would only queue in front of the follower's disk. */
+export const IN_FLIGHT_MAX = 2;
+
+/** Heartbeats without an answer to entries after which they count as lost. A slow disk answers late, not never. */
+const SILENT_BEATS = 10;
+
+export class Progress {
+  state: ProgressState = 'probe';
+  /** Everything up to here is durable there and the same as here. */
+  match = 0;
+  /** The next entry to send. */
+  next: number;
+  /** Heard of since the last check of the quorum. */
+  isActive = false;
+  /** The highest heartbeat round that it has answered. */
+  round = 0;
+  #inFlight = 0;
+  /** Heartbeats answered since the oldest unanswered message was sent. */
+  #beats = 0;
+
+  constructor(next: number) {
+    this.next = next;
+  }
+
+  get maySend(): boolean {
+    if (this.state === 'copy') return false;
+    return this.#inFlight < (this.state === 'probe' ? 1 : IN_FLIGHT_MAX);
+  }
+
+  /** It has answered a heartbeat. Messages that stay unanswered for long may have been lost on the way: they are sent again. */
+  beat(): void {
+    if (this.#inFlight === 0) return;
+    this.#beats += 1;
+    if (this.#beats < (this.state === 'probe' ? 1 : SILENT_BEATS)) return;
+    this.#settle();
+    if (this.state === 'stream') {
+      this.state = 'probe';
+      this.next = this.match + 1;
+    }
+  }
+
+  /** A message was sent; entries up to `last` were in it. */
+  sent(last: number): void {
+    this.#inFlight += 1;
+    if (this.state === 'stream') this.next = last + 1;
+  }
+
+  /** The follower's log agrees up to `index`. True if that is news. */
+  matched(index: number): boolean {
+    this.#inFlight = Math.max(0, this.#inFlight - 1);
+    this.#beats = 0;
+    const isNews = index > this.match;
+    this.match = Math.max(this.match, index);
+    this.next = Math.max(this.next, this.match + 1);
+    if (this.state === 'probe') {
+      this.state = 'stream';
+      this.#settle();
+    }
+    return isNews;
+  }
+
+  /** Entry `index` did not fit; `guess` is where the logs may agree. False if that is old news. */
+  rejected(index: number, guess: number): boolean {
+    const isOld = this.state === 'stream' ? index <= this.match : index !== this.next - 1;
+    if (isOld) return false;
+    this.state = 'probe';
+    this.#settle();
+    this.next = Math.max(this.match, Math.min(guess, index)) + 1;
+    return true;
+  }
+
+  beginCopy(): void {
+    this.state = 'copy';
+    this.#settle();
+  }
+
+  endCopy(index: number | null): void {
+    if (index !== null) this.match = Math.max(this.match, index);
+    this.state = 'probe';
+    this.#settle();
+    this.next = this.match + 1;
+  }
+
+  #settle(): void {
+    this.#inFlight = 0;
+    this.#beats = 0;
+  }
+}
