@@ -105,8 +105,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'a checkpoint claims what is written, not what is synced',
     file: 'node/src/storage/bucket-log.ts',
-    find: 'votedForSelf: this.votedForSelf,\n      end: this.#synced,',
-    replace: 'votedForSelf: this.votedForSelf,\n      end: this.#written,',
+    find: 'end: this.#writing.synced,',
+    replace: 'end: this.#writing.written,',
     suite: 'node/src/storage/storage.test.ts',
   },
   {
@@ -154,10 +154,10 @@ export const plantedFaults: readonly PlantedFault[] = [
   },
   {
     name: 'frames are visible before they are durable',
-    file: 'node/src/replication/sole-voter.ts',
-    find: 'return this.log.finish(place, length, { ...fields, term: this.log.term });',
+    file: 'node/src/replication/raft-group.ts',
+    find: '    const index = this.log.finish(place, length, { ...fields, term: this.#core.term });',
     replace:
-      'const index = this.log.finish(place, length, { ...fields, term: this.log.term });\n    queueMicrotask(() => this.#commit(index));\n    return index;',
+      '    const index = this.log.finish(place, length, { ...fields, term: this.#core.term });\n    queueMicrotask(() => this.log.commit(index));',
     ...crash,
   },
   {

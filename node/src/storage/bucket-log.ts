@@ -9,10 +9,13 @@
  * log.commit(index);                               // visible to reads; segments follow
  * ```
  *
+ * A follower takes the frames of its leader as they are (`take`), and forgets those that are not the leader's (`truncate`).
+ *
  * Invariants
  * - written ≤ committed ≤ end, each a position between two frames. Segments hold committed frames only, the same bytes at
  *   the same offsets for ever; what lies above `written` is in the tail in memory, and durable in the journal.
  * - `synced` is what a checkpoint may claim: the files' contents and names are durable up to there.
+ * - What is committed is never truncated.
  * - A segment ends because the next frame says so (it stands in the next segment), never because a file does.
  * - Exactly one writing loop per bucket touches its files.
  */
@@ -20,6 +23,7 @@ import { assert } from '../../../common/assert.ts';
 import { BLOCK_BYTES, type BlockCache } from './block-cache.ts';
 import {
   frameCrc,
+  FRAME_HEADER_BYTES,
   type FrameHeader,
   frameEventCount,
   frameFirstSequence,
@@ -28,15 +32,14 @@ import {
   type FrameKind,
   frameKindOf,
   frameLength,
-  frameOffset,
   framePartition,
-  framePrevious,
   frameSegment,
   frameTerm,
   sealFrame,
   writeFrameHeader,
 } from './frame-format.ts';
 import { DamageError } from './errors.ts';
+import { chainFault } from './frame-chain.ts';
 import type { FileSystem } from './file-system.ts';
 import { type FrameRef, readFrame, tryReadFrame } from './frame-reader.ts';
 import { type Journal, type JournalParty } from './journal.ts';
@@ -45,19 +48,21 @@ import {
   type BucketCheckpoint,
   encodeVote,
   type LogPosition,
+  type VoteRecord,
 } from './journal-format.ts';
+import { isAlone } from './configuration-format.ts';
+import { DurableMarks } from './durable-marks.ts';
 import type { SealedSegments } from './sealed-segments.ts';
-import { isDiskFull } from './system-error.ts';
+import { SegmentWriting } from './segment-writing.ts';
 import { type SegmentHeader, segmentHeaderBytes, UNKNOWN_SEQUENCE } from './segment-format.ts';
-import type { DamagedRange } from './damage-scan.ts';
-import { type Chunk, Tail } from './tail.ts';
+import { KnownDamage } from './known-damage.ts';
+import { LogHistory, type PlacedConfiguration } from './log-history.ts';
+import { type Chunk, type FrameRange, Tail } from './tail.ts';
 import { YoungSegment } from './young-segment.ts';
 import { writeYoungSnapshot } from './young-snapshot.ts';
 
-/** Committed bytes that gather in memory before they are written to a segment. */
-const WRITE_BYTES = 256 * 1024;
-/** How long a full disk is left alone before the next attempt. */
-const FULL_DISK_RETRY_MS = 200;
+/** Written frames that stay in memory for followers that are a little behind. */
+const RETAINED_BYTES = 1024 * 1024;
 
 export interface BucketLogSettings {
   readonly bucket: number;
@@ -91,25 +96,19 @@ export type FrameFields = Pick<
   'kind' | 'term' | 'partition' | 'firstSequence' | 'eventCount'
 >;
 
-interface MutablePosition {
-  segment: number;
-  offset: number;
-  index: number;
-  term: number;
-  crc: number;
-}
+type MutablePosition = { -readonly [K in keyof LogPosition]: LogPosition[K] };
 
-export class BucketLog implements JournalParty {
+export class BucketLog extends KnownDamage implements JournalParty {
   readonly bucket: number;
   readonly replicaId: Uint8Array;
   readonly groupId: Uint8Array;
   readonly sealed: SealedSegments;
   /** Segments without index files, oldest first; the last one is being written. */
   readonly young: YoungSegment[] = [];
-  readonly damage: DamagedRange[] = [];
-  term: number;
-  votedForSelf: boolean;
+  /** Called when the log is durable up to `index`, which has not been truncated since. */
   onDurable: (index: number) => void = () => undefined;
+  /** Called when a vote is durable. */
+  onVoteDurable: (vote: VoteRecord) => void = () => undefined;
   onApplied: ApplyFrame = () => undefined;
   /** The journal's own, see {@link JournalParty}. */
   roundId = 0;
@@ -118,20 +117,17 @@ export class BucketLog implements JournalParty {
   readonly #settings: BucketLogSettings;
   readonly #context: BucketLogContext;
   readonly #tail = new Tail();
+  readonly #marks = new DurableMarks();
+  readonly #votes: { readonly mark: number; readonly vote: VoteRecord }[] = [];
+  #vote: VoteRecord;
+  readonly #history: LogHistory;
   #journal: Journal | null = null;
   #end: MutablePosition;
   #committed: MutablePosition;
-  #written: LogPosition;
-  #synced: LogPosition;
+  readonly #writing: SegmentWriting;
   /** Next sequence per partition slot, counting every frame, and counting committed ones only. */
   readonly #next: number[];
   readonly #appliedNext: number[];
-  #hiddenUntil: { readonly segment: number; readonly offset: number } | null = null;
-  readonly #unsure = new Set<number>();
-  #writing: Promise<void> | null = null;
-  #stopped = false;
-  #waitsForSpace = true;
-  #endPause: (() => void) | null = null;
 
   /** `start` is a durable position; `young` holds its segment, with what is in the file. */
   constructor(
@@ -141,21 +137,61 @@ export class BucketLog implements JournalParty {
     young: readonly YoungSegment[],
     nextSequences: readonly number[],
   ) {
+    super();
     this.#settings = settings;
     this.#context = context;
     this.bucket = settings.bucket;
     this.replicaId = checkpoint.replicaId;
     this.groupId = checkpoint.groupId;
-    this.term = checkpoint.term;
-    this.votedForSelf = checkpoint.votedForSelf;
+    this.#vote = { term: checkpoint.term, votedFor: checkpoint.votedFor };
+    const { end, configuration } = checkpoint;
+    this.#history = new LogHistory(end, configuration);
+    this.#marks.reset(end.index);
     this.sealed = context.sealed;
     this.young.push(...young);
     this.#end = { ...checkpoint.end };
     this.#committed = { ...checkpoint.end };
-    this.#written = checkpoint.end;
-    this.#synced = checkpoint.end;
+    this.#writing = new SegmentWriting(
+      {
+        tail: this.#tail,
+        young: this.young,
+        sealed: this.sealed,
+        committed: () => this.#committed,
+        retainBytes: () => (this.isAlone ? 0 : RETAINED_BYTES),
+        damaged: (error) => {
+          this.noteDamage(error);
+        },
+        failed: context.failed,
+        diskFull: context.diskFull,
+      },
+      checkpoint.end,
+    );
     this.#next = [...nextSequences];
     this.#appliedNext = [...nextSequences];
+  }
+
+  get vote(): VoteRecord {
+    return this.#vote;
+  }
+
+  /** Configurations from the last committed one on. */
+  get configurations(): readonly PlacedConfiguration[] {
+    return this.#history.configurations;
+  }
+
+  /** Whether this replica decides alone: what is durable here is committed. */
+  get isAlone(): boolean {
+    return isAlone(this.#history.configuration, this.replicaId);
+  }
+
+  /** Where it ends, frames in flight counted. */
+  get end(): LogPosition {
+    return { ...this.#end };
+  }
+
+  /** Index of the first frame that is in memory; behind the end where none is. */
+  get firstIndexInMemory(): number {
+    return this.#tail.firstIndex ?? this.#end.index + 1;
   }
 
   get endIndex(): number {
@@ -178,10 +214,6 @@ export class BucketLog implements JournalParty {
   /** Bytes of the log that only memory and the journal hold. */
   get unwrittenBytes(): number {
     return this.#tail.bytes;
-  }
-
-  get quarantined(): boolean {
-    return this.damage.length > 0;
   }
 
   /** The largest frame that fits a segment of this bucket. */
@@ -223,25 +255,74 @@ export class BucketLog implements JournalParty {
       index,
     });
     const crc = sealFrame(bytes, at, length);
-    chunk.used += length;
-    this.#advance(length, index, fields.term, crc);
-    if (fields.kind === frameKind.events) {
-      this.#next[this.#slot(fields.partition)] = fields.firstSequence + fields.eventCount;
-    }
-    this.#journal?.append(this, entryType.frame, bytes, at, at + length, index);
+    this.#added(chunk, at, length, crc);
+    this.#log(chunk, at, length);
     return index;
   }
 
-  /** Makes a new term and this member's vote durable, before anything of that term is told. */
-  vote(term: number): void {
-    this.term = term;
-    this.votedForSelf = true;
-    const vote = encodeVote({ term, votedForSelf: true });
-    this.#journal?.append(this, entryType.vote, vote, 0, vote.length, this.#end.index);
+  /**
+   * Takes the frame that the leader has at the log's end, as it is, and sends it to the journal. Returns what is wrong with
+   * it where it does not continue the log.
+   */
+  take(bytes: Buffer, from: number, to: number): string | null {
+    const fault = chainFault(this.#end, this.#headerBytes, bytes, from);
+    if (fault !== null) return fault;
+    const { chunk, at } = this.#copy(bytes, from, to);
+    this.#log(chunk, at, to - from);
+    return null;
+  }
+
+  /** Forgets the frames behind `index`: they are not the leader's. */
+  truncate(index: number): void {
+    assert(index >= this.#committed.index, 'what is committed is never truncated');
+    if (index >= this.#end.index) return;
+    this.#tail.cut(index);
+    this.#marks.truncate(index);
+    this.#history.truncate(index);
+    this.#next.splice(0, this.#next.length, ...this.#appliedNext);
+    this.#end = { ...this.#committed };
+    this.#eachUncommitted((chunk, at) => {
+      this.#passed(chunk, at);
+    });
+    while ((this.young.at(-1)?.number ?? 0) > this.#end.segment) this.young.pop();
+    const last = this.young.at(-1);
+    if (last !== undefined) last.end = null;
+  }
+
+  /** Term of the frame at `index`; null where that is before what this start has read. */
+  termAt(index: number): number | null {
+    return index > this.#end.index ? null : this.#history.termAt(index);
+  }
+
+  /** Frames from `index` on as they stand in the log, at most `maxBytes` but one at least; null where they are not in memory. */
+  frames(index: number, maxBytes: number): FrameRange | null {
+    return this.#tail.frames(index, maxBytes);
+  }
+
+  /** Makes a vote, or a new term without one, durable; {@link onVoteDurable} tells when it is. */
+  persistVote(vote: VoteRecord): void {
+    this.#vote = vote;
+    const mark = this.#marks.vote(this.#end.index);
+    this.#votes.push({ mark, vote });
+    const record = encodeVote(vote);
+    this.#journal?.append(this, entryType.vote, record, 0, record.length, mark);
+  }
+
+  /** During recovery: a vote of the journal. */
+  recoverVote(vote: VoteRecord): void {
+    if (vote.term >= this.#vote.term) this.#vote = vote;
   }
 
   durable(mark: number): void {
-    this.onDurable(mark);
+    for (
+      let next = this.#votes[0];
+      next !== undefined && next.mark <= mark;
+      next = this.#votes[0]
+    ) {
+      this.#votes.shift();
+      this.onVoteDurable(next.vote);
+    }
+    this.onDurable(this.#marks.durable(mark));
   }
 
   /** Frames up to `index` are committed: they become visible, and segments follow. */
@@ -252,31 +333,36 @@ export class BucketLog implements JournalParty {
       const at = committed.offset - chunk.start;
       this.#applyAt(chunk, at);
     }
-    if (this.#pendingBytes() >= WRITE_BYTES) this.#startWriting();
+    this.#writing.committed();
   }
 
   /**
-   * Takes a frame of the journal during recovery; everything durable of a lone voter is committed. Returns what is wrong
-   * with it where it does not continue the log.
+   * Takes a frame of the journal during recovery. A later one with the same index replaces an earlier one: the journal
+   * tells of a truncation by what came instead. Returns what is wrong with it where it does not continue the log.
    */
   recover(bytes: Buffer, from: number, to: number): string | null {
     const index = frameIndex(bytes, from);
-    if (index <= this.#end.index) return null;
-    const fault = this.#chainFault(bytes, from);
-    if (fault !== null) return fault;
-    const length = to - from;
-    if (frameSegment(bytes, from) !== this.#end.segment) this.#roll();
-    const { bytes: target, at, chunk } = this.#place(length);
-    bytes.copy(target, at, from, to);
-    chunk.used += length;
-    this.#advance(length, index, frameTerm(bytes, from), frameCrc(bytes, from));
-    if (frameKindOf(bytes, from) === frameKind.events) {
-      const slot = this.#slot(framePartition(bytes, from));
-      this.#next[slot] = frameFirstSequence(bytes, from) + frameEventCount(bytes, from);
-      this.#unsure.delete(slot);
+    if (index <= this.#committed.index) return null;
+    if (index <= this.#end.index) {
+      if (this.#crcAt(index) === frameCrc(bytes, from)) return null;
+      this.truncate(index - 1);
     }
-    this.commit(index);
+    const fault = chainFault(this.#end, this.#headerBytes, bytes, from);
+    if (fault !== null) return fault;
+    this.#copy(bytes, from, to);
+    this.#marks.reset(this.#end.index);
+    if (frameKindOf(bytes, from) === frameKind.events) {
+      this.slotIsSure(this.#slot(framePartition(bytes, from)));
+    }
+    if (this.isAlone) this.commit(index);
     return null;
+  }
+
+  /** Shows the frames that are not committed, in order. */
+  eachUncommittedFrame(visit: (bytes: Buffer, from: number, to: number) => void): void {
+    this.#eachUncommitted((chunk, at) => {
+      visit(chunk.buffer, at, at + frameLength(chunk.buffer, at));
+    });
   }
 
   /** Puts the frame at a position into `ref` if it is in memory. Throws {@link DamageError}. */
@@ -308,37 +394,9 @@ export class BucketLog implements JournalParty {
     this.#context.cache.readAhead(this.#fileOf(segment), first, Math.floor(to / BLOCK_BYTES));
   }
 
-  /**
-   * Takes note of damage that recovery met. What stood there is in no index; `unsure` are the slots of partitions whose
-   * latest events may be among it.
-   */
-  quarantine(damage: readonly DamagedRange[], unsure: ReadonlySet<number>): void {
-    this.damage.push(...damage);
-    const last = [...damage].sort((a, b) => a.segment - b.segment || a.to - b.to).at(-1);
-    if (last !== undefined) this.#hiddenUntil = { segment: last.segment, offset: last.to };
-    for (const slot of unsure) this.#unsure.add(slot);
-  }
-
-  /** Whether `segment`:`offset` lies behind everything that damage hides: later frames are all known. */
-  isBehindDamage(segment: number, offset: number): boolean {
-    const until = this.#hiddenUntil;
-    if (until === null || segment > until.segment) return true;
-    return segment === until.segment && offset >= until.offset;
-  }
-
-  /** Whether damage hides frames that no index knows. */
-  get hidesFrames(): boolean {
-    return this.#hiddenUntil !== null;
-  }
-
   /** Whether the partition's latest event is known. */
   isEndSure(partition: number): boolean {
-    return !this.#unsure.has(this.#slot(partition));
-  }
-
-  noteDamage({ segment, offset, reason }: DamageError): void {
-    if (this.damage.some((range) => range.segment === segment && range.from === offset)) return;
-    this.damage.push({ segment, from: offset, to: offset + 1, reason });
+    return this.isSlotSure(this.#slot(partition));
   }
 
   /** What a checkpoint may say of this bucket now. */
@@ -347,16 +405,17 @@ export class BucketLog implements JournalParty {
       bucket: this.bucket,
       replicaId: this.replicaId,
       groupId: this.groupId,
-      term: this.term,
-      votedForSelf: this.votedForSelf,
-      end: this.#synced,
+      term: this.#vote.term,
+      votedFor: this.#vote.votedFor,
+      end: this.#writing.synced,
+      configuration: this.#history.configurationAt(this.#writing.synced.index),
     };
   }
 
   /** Leaves the young index of the last segment for the next start, unless it knows less, or other things, than the files. */
   async leaveSnapshot(): Promise<void> {
     const last = this.young.at(-1);
-    const end = this.#synced;
+    const end = this.#writing.synced;
     const complete = end.index > 0 && end.index === this.#committed.index;
     if (last?.number !== end.segment || !complete || this.quarantined) return;
     const { files, folder } = this.#context;
@@ -369,28 +428,19 @@ export class BucketLog implements JournalParty {
    * Rejects only if the disk failed.
    */
   async settle(): Promise<boolean> {
-    const target = this.#committed.index;
-    while (this.#written.index < target && !this.#stopped) {
-      this.#startWriting();
-      await this.#writing;
-    }
-    if (this.#stopped) return false;
-    const written = this.#written;
-    // A copy: a segment that is sealed meanwhile leaves the list, and must not make us pass over the one behind it.
-    for (const segment of [...this.young]) await segment.sync();
-    if (written.index > this.#synced.index) this.#synced = written;
-    return true;
+    const settled = await this.#writing.settle();
+    // No checkpoint will ask for earlier configurations any more.
+    this.#history.forget(this.#writing.synced.index);
+    return settled;
   }
 
   /** From now on a full disk is not waited for. What the segments lack is in the journal. */
   stopWaiting(): void {
-    this.#waitsForSpace = false;
-    this.#endPause?.();
+    this.#writing.stopWaiting();
   }
 
   async close(): Promise<void> {
-    this.#stopped = true;
-    await this.#writing;
+    await this.#writing.stop();
     for (const segment of [...this.young]) await segment.close();
   }
 
@@ -402,8 +452,73 @@ export class BucketLog implements JournalParty {
     return Math.floor(partition / this.#settings.bucketCount);
   }
 
+  /** Copies a whole frame to the end of the log. */
+  #copy(bytes: Buffer, from: number, to: number): FramePlace {
+    if (frameSegment(bytes, from) !== this.#end.segment) this.#roll();
+    const place = this.#place(to - from);
+    bytes.copy(place.bytes, place.at, from, to);
+    this.#added(place.chunk, place.at, to - from, frameCrc(bytes, from));
+    return place;
+  }
+
+  #log({ buffer }: Chunk, at: number, length: number): void {
+    const mark = this.#marks.frame();
+    this.#journal?.append(this, entryType.frame, buffer, at, at + length, mark);
+  }
+
+  /** A whole frame stands at the end of the tail. */
+  #added(chunk: Chunk, at: number, length: number, crc: number): void {
+    const { buffer } = chunk;
+    chunk.frames.push(at);
+    chunk.used += length;
+    const term = frameTerm(buffer, at);
+    const index = this.#end.index + 1;
+    if (term !== this.#end.term) this.#history.termBegins(index, term);
+    this.#advance(length, index, term, crc);
+    const kind = frameKindOf(buffer, at) as FrameKind;
+    if (kind === frameKind.events) {
+      const slot = this.#slot(framePartition(buffer, at));
+      this.#next[slot] = frameFirstSequence(buffer, at) + frameEventCount(buffer, at);
+    } else if (kind === frameKind.configuration) {
+      this.#history.configured(index, buffer.subarray(at + FRAME_HEADER_BYTES, at + length));
+    }
+  }
+
+  /** While the end is built up again from what is left. */
+  #passed({ segment, start, buffer }: Chunk, at: number): void {
+    if (segment !== this.#end.segment) {
+      this.#end.segment = segment;
+      this.#end.offset = this.#headerBytes;
+    }
+    assert(this.#end.offset === start + at, 'frames stand back to back');
+    this.#advance(
+      frameLength(buffer, at),
+      frameIndex(buffer, at),
+      frameTerm(buffer, at),
+      frameCrc(buffer, at),
+    );
+    if ((frameKindOf(buffer, at) as FrameKind) !== frameKind.events) return;
+    const slot = this.#slot(framePartition(buffer, at));
+    this.#next[slot] = frameFirstSequence(buffer, at) + frameEventCount(buffer, at);
+  }
+
+  #eachUncommitted(visit: (chunk: Chunk, at: number) => void): void {
+    for (const chunk of this.#tail.chunks) {
+      for (let i = 0; i < chunk.frames.length; i += 1) {
+        if (chunk.firstIndex + i > this.#committed.index) visit(chunk, chunk.frames[i] as number);
+      }
+    }
+  }
+
+  #crcAt(index: number): number | null {
+    const chunk = this.#tail.chunkOf(index);
+    if (chunk === null) return null;
+    return frameCrc(chunk.buffer, chunk.frames[index - chunk.firstIndex] as number);
+  }
+
   #place(length: number): FramePlace {
-    const chunk = this.#tail.reserve(this.#end.segment, this.#end.offset, length);
+    const { segment, offset, index } = this.#end;
+    const chunk = this.#tail.reserve(segment, offset, length, index + 1);
     return { bytes: chunk.buffer, at: chunk.used, chunk };
   }
 
@@ -426,26 +541,12 @@ export class BucketLog implements JournalParty {
       groupId: this.groupId,
       previousCrc: this.#end.crc,
       nextSequences: this.#next.map((next, slot) =>
-        this.#unsure.has(slot) ? UNKNOWN_SEQUENCE : next,
+        this.isSlotSure(slot) ? next : UNKNOWN_SEQUENCE,
       ),
     };
     this.young.push(new YoungSegment(this.#context.files, this.#context.folder, header, 0));
     this.#end.segment += 1;
     this.#end.offset = this.#headerBytes;
-  }
-
-  #chainFault(bytes: Buffer, at: number): string | null {
-    if (frameIndex(bytes, at) !== this.#end.index + 1) {
-      return `frame ${String(frameIndex(bytes, at))} follows frame ${String(this.#end.index)}`;
-    }
-    if (framePrevious(bytes, at) !== this.#end.crc) {
-      return `frame ${String(frameIndex(bytes, at))} does not continue the chain of checksums`;
-    }
-    const segment = frameSegment(bytes, at);
-    const offset = frameOffset(bytes, at);
-    const here = segment === this.#end.segment && offset === this.#end.offset;
-    const next = segment === this.#end.segment + 1 && offset === this.#headerBytes;
-    return here || next ? null : `frame ${String(this.#end.index + 1)} stands in a wrong place`;
   }
 
   #chunkAtCommit(): Chunk {
@@ -487,81 +588,5 @@ export class BucketLog implements JournalParty {
   #fileOf(segment: number): YoungSegment['cached'] {
     const young = this.young.find((candidate) => candidate.number === segment);
     return young?.cached ?? this.sealed.fileOf(segment);
-  }
-
-  #pendingBytes(): number {
-    const { segment, offset } = this.#committed;
-    if (segment !== this.#written.segment) return WRITE_BYTES;
-    return offset - this.#written.offset;
-  }
-
-  #startWriting(): void {
-    if (this.#writing !== null || this.#stopped) return;
-    this.#writing = this.#writeCommitted()
-      .catch((error: unknown) => {
-        this.#stopped = true;
-        if (this.#waitsForSpace || !isDiskFull(error)) this.#context.failed(error as Error);
-      })
-      .finally(() => {
-        this.#writing = null;
-      });
-  }
-
-  /** Moves everything committed by now from the tail into segment files, and seals those that have ended. */
-  async #writeCommitted(): Promise<void> {
-    const target: LogPosition = { ...this.#committed };
-    for (const segment of [...this.young]) {
-      if (segment.number > target.segment) break;
-      const to = segment.number < target.segment ? (segment.end as number) : target.offset;
-      await this.#writeSegment(segment, to);
-      if (segment.end === to && !segment.damaged) await this.#seal(segment);
-    }
-    this.#written = target;
-    this.#tail.release(target.segment, target.offset);
-  }
-
-  async #writeSegment(segment: YoungSegment, to: number): Promise<void> {
-    for (const chunk of this.#tail.chunks.filter((part) => part.segment === segment.number)) {
-      const from = Math.max(segment.written, chunk.start);
-      const until = Math.min(to, chunk.start + chunk.used);
-      if (from >= until) continue;
-      const bytes = chunk.buffer.subarray(from - chunk.start, until - chunk.start);
-      await this.#untilThereIsSpace(() => segment.write(bytes, from));
-    }
-  }
-
-  /** A full disk loses nothing: the bytes are in memory and in the journal, and are written again as a whole. */
-  async #untilThereIsSpace(write: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        await write();
-        return;
-      } catch (error) {
-        if (!isDiskFull(error) || !this.#waitsForSpace) throw error;
-        this.#context.diskFull(true);
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, FULL_DISK_RETRY_MS);
-          this.#endPause = (): void => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
-    }
-  }
-
-  /** Ends a segment: durable first, then its index files in the background; it stays young until they are there. */
-  async #seal(segment: YoungSegment): Promise<void> {
-    await segment.sync();
-    if (segment.sealing) return;
-    segment.sealing = true;
-    this.sealed.seal(segment, (outcome) => {
-      if (outcome === 'sealed') {
-        this.young.splice(this.young.indexOf(segment), 1);
-      } else {
-        segment.damaged = true;
-        if (outcome !== 'stopped') this.noteDamage(outcome);
-      }
-    });
   }
 }

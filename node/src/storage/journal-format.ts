@@ -174,11 +174,14 @@ export interface BucketCheckpoint {
   readonly replicaId: Uint8Array;
   /** 16 bytes. */
   readonly groupId: Uint8Array;
-  /** Highest term seen; the vote in it is this member's own (one voter) or nobody's. */
+  /** Highest term seen. */
   readonly term: number;
-  readonly votedForSelf: boolean;
+  /** The replica that this one has voted for in that term, or null. */
+  readonly votedFor: Uint8Array | null;
   /** Everything before it is in synced segments. */
   readonly end: LogPosition;
+  /** Who belongs to the group as of `end`, see `configuration-format.ts`. */
+  readonly configuration: Uint8Array;
 }
 
 export interface Checkpoint {
@@ -187,68 +190,93 @@ export interface Checkpoint {
   readonly buckets: readonly BucketCheckpoint[];
 }
 
-const BUCKET_CHECKPOINT_BYTES = 56;
+const BUCKET_CHECKPOINT_BYTES = 64;
 const CHECKPOINT_HEADER_BYTES = 8;
 
-export const checkpointLength = (buckets: number): number =>
-  CHECKPOINT_HEADER_BYTES + BUCKET_CHECKPOINT_BYTES * buckets;
+export const checkpointLength = (buckets: readonly BucketCheckpoint[]): number =>
+  buckets.reduce(
+    (sum, { configuration }) => sum + BUCKET_CHECKPOINT_BYTES + configuration.length,
+    CHECKPOINT_HEADER_BYTES,
+  );
 
 export function encodeCheckpoint(checkpoint: Checkpoint): Buffer {
-  const bytes = Buffer.alloc(checkpointLength(checkpoint.buckets.length));
+  const bytes = Buffer.alloc(checkpointLength(checkpoint.buckets));
   writeUint48(bytes, 0, checkpoint.oldestLap);
   bytes.writeUInt16LE(checkpoint.buckets.length, 6);
-  checkpoint.buckets.forEach((bucket, i) => {
-    const at = CHECKPOINT_HEADER_BYTES + BUCKET_CHECKPOINT_BYTES * i;
-    bytes.writeUInt16LE(bucket.bucket, at);
-    bytes.set(bucket.replicaId, at + 2);
-    bytes.set(bucket.groupId, at + 10);
-    writeUint32(bytes, at + 26, bucket.term);
-    bytes[at + 30] = bucket.votedForSelf ? 1 : 0;
-    writeUint32(bytes, at + 32, bucket.end.segment);
-    writeUint32(bytes, at + 36, bucket.end.offset);
-    writeUint48(bytes, at + 40, bucket.end.index);
-    writeUint32(bytes, at + 46, bucket.end.term);
-    writeUint32(bytes, at + 50, bucket.end.crc);
-  });
+  let at = CHECKPOINT_HEADER_BYTES;
+  for (const {
+    bucket,
+    replicaId,
+    groupId,
+    term,
+    votedFor,
+    end,
+    configuration,
+  } of checkpoint.buckets) {
+    bytes.writeUInt16LE(bucket, at);
+    bytes.set(replicaId, at + 2);
+    bytes.set(groupId, at + 10);
+    writeUint32(bytes, at + 26, term);
+    if (votedFor !== null) bytes.set(votedFor, at + 30);
+    writeUint32(bytes, at + 38, end.segment);
+    writeUint32(bytes, at + 42, end.offset);
+    writeUint48(bytes, at + 46, end.index);
+    writeUint32(bytes, at + 52, end.term);
+    writeUint32(bytes, at + 56, end.crc);
+    bytes.writeUInt16LE(configuration.length, at + 60);
+    bytes.set(configuration, at + BUCKET_CHECKPOINT_BYTES);
+    at += BUCKET_CHECKPOINT_BYTES + configuration.length;
+  }
   return bytes;
 }
 
 export function decodeCheckpoint(bytes: Buffer): Checkpoint {
   const count = bytes.readUInt16LE(6);
   const buckets: BucketCheckpoint[] = [];
+  let at = CHECKPOINT_HEADER_BYTES;
   for (let i = 0; i < count; i += 1) {
-    const at = CHECKPOINT_HEADER_BYTES + BUCKET_CHECKPOINT_BYTES * i;
+    const configurationEnd = at + BUCKET_CHECKPOINT_BYTES + bytes.readUInt16LE(at + 60);
     buckets.push({
       bucket: bytes.readUInt16LE(at),
       replicaId: Buffer.from(bytes.subarray(at + 2, at + 10)),
       groupId: Buffer.from(bytes.subarray(at + 10, at + 26)),
       term: readUint32(bytes, at + 26),
-      votedForSelf: bytes[at + 30] === 1,
+      votedFor: replicaOrNone(bytes, at + 30),
       end: {
-        segment: readUint32(bytes, at + 32),
-        offset: readUint32(bytes, at + 36),
-        index: readUint48(bytes, at + 40),
-        term: readUint32(bytes, at + 46),
-        crc: readUint32(bytes, at + 50),
+        segment: readUint32(bytes, at + 38),
+        offset: readUint32(bytes, at + 42),
+        index: readUint48(bytes, at + 46),
+        term: readUint32(bytes, at + 52),
+        crc: readUint32(bytes, at + 56),
       },
+      configuration: Buffer.from(bytes.subarray(at + BUCKET_CHECKPOINT_BYTES, configurationEnd)),
     });
+    at = configurationEnd;
   }
   return { oldestLap: readUint48(bytes, 0), buckets };
 }
 
-export interface VoteRecord {
-  readonly term: number;
-  readonly votedForSelf: boolean;
+/** A replica id is never all zeros: those stand for nobody. */
+function replicaOrNone(bytes: Uint8Array, at: number): Buffer | null {
+  const id = Buffer.from(bytes.subarray(at, at + REPLICA_ID_BYTES));
+  return id.equals(NOBODY) ? null : id;
 }
 
-export function encodeVote(vote: VoteRecord): Buffer {
-  const bytes = Buffer.alloc(5);
-  writeUint32(bytes, 0, vote.term);
-  bytes[4] = vote.votedForSelf ? 1 : 0;
+const NOBODY = Buffer.alloc(REPLICA_ID_BYTES);
+
+export interface VoteRecord {
+  readonly term: number;
+  readonly votedFor: Uint8Array | null;
+}
+
+export function encodeVote({ term, votedFor }: VoteRecord): Buffer {
+  const bytes = Buffer.alloc(4 + REPLICA_ID_BYTES);
+  writeUint32(bytes, 0, term);
+  if (votedFor !== null) bytes.set(votedFor, 4);
   return bytes;
 }
 
 export const decodeVote = (bytes: Uint8Array): VoteRecord => ({
   term: readUint32(bytes, 0),
-  votedForSelf: bytes[4] === 1,
+  votedFor: replicaOrNone(bytes, 4),
 });

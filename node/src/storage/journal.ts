@@ -49,9 +49,12 @@ export interface JournalParty {
 export interface JournalOwner {
   /** Where each bucket's log ends in synced segments, now. */
   checkpoint(): readonly BucketCheckpoint[];
+  /** Shows the frames that are not committed, of each bucket in order: they stand in every checkpoint again. */
+  eachUncommitted(
+    visit: (party: JournalParty, bytes: Uint8Array, from: number, to: number) => void,
+  ): void;
   /**
-   * Writes everything committed so far into segments and syncs them; logs again what is not committed. Rejects with
-   * {@link SettlingStopped} where a full disk does not let it and the owner is about to stop.
+   * Writes everything committed so far into segments and syncs them. Rejects with {@link SettlingStopped} where a full disk does not let it and the owner is about to stop.
    */
   settle(): Promise<void>;
   /** All parties of a round have been told; the moment to answer clients in one go. */
@@ -434,14 +437,28 @@ export class Journal {
     await this.#writeCheckpoint(oldestLap);
   }
 
+  /** What the owner's segments lack stands behind the checkpoint in the same round, so that no older lap is needed for it. */
   async #writeCheckpoint(oldestLap: number): Promise<void> {
     const payload = encodeCheckpoint({ oldestLap, buckets: this.#owner.checkpoint() });
-    const length = ROUND_HEADER_BYTES + ENTRY_HEADER_BYTES + payload.length;
-    const buffer = Buffer.alloc(paddedLength(length));
-    const at = ROUND_HEADER_BYTES;
-    writeEntryHeader(buffer, at, entryType.checkpoint, 0, NO_REPLICA, payload.length);
-    buffer.set(payload, at + ENTRY_HEADER_BYTES);
-    await this.#write({ id: 0, buffer, length, entryCount: 1, parties: [], marks: [] });
+    const buffer = Buffer.alloc(this.#checkpointBytes());
+    let at = ROUND_HEADER_BYTES;
+    let entryCount = 0;
+    const put = (
+      type: EntryType,
+      bucket: number,
+      replicaId: Uint8Array,
+      bytes: Uint8Array,
+    ): void => {
+      writeEntryHeader(buffer, at, type, bucket, replicaId, bytes.length);
+      buffer.set(bytes, at + ENTRY_HEADER_BYTES);
+      at += ENTRY_HEADER_BYTES + bytes.length;
+      entryCount += 1;
+    };
+    put(entryType.checkpoint, 0, NO_REPLICA, payload);
+    this.#owner.eachUncommitted(({ bucket, replicaId }, bytes, from, to) => {
+      put(entryType.frame, bucket, replicaId, bytes.subarray(from, to));
+    });
+    await this.#write({ id: 0, buffer, length: at, entryCount, parties: [], marks: [] });
   }
 
   /** Starts to move the frames of laps before the current one into synced segments. */
@@ -495,8 +512,12 @@ export class Journal {
   }
 
   #checkpointBytes(): number {
-    const payload = checkpointLength(this.#settings.bucketCount);
-    return paddedLength(ROUND_HEADER_BYTES + ENTRY_HEADER_BYTES + payload);
+    let length =
+      ROUND_HEADER_BYTES + ENTRY_HEADER_BYTES + checkpointLength(this.#owner.checkpoint());
+    this.#owner.eachUncommitted((_, __, from, to) => {
+      length += ENTRY_HEADER_BYTES + to - from;
+    });
+    return paddedLength(length);
   }
 
   #oldestLap(): number {

@@ -17,7 +17,10 @@
  *
  * | case                    | the frames                                         | decision                                        |
  * | ----------------------- | -------------------------------------------------- | ----------------------------------------------- |
- * | `replayed`              | continue the log                                   | written to segments again and synced, committed |
+ * | `replayed`              | continue the log of a lone voter                   | written to segments again and synced, committed |
+ * | `known committed`       | the same, of a group; a segment has them, too      | the same                                        |
+ * | `not known committed`   | the same, of a group; no segment has them          | kept in memory until a leader speaks            |
+ * | `replaced`              | have the index of an earlier one, another checksum | the earlier one and those behind it are dropped |
  * | `broken chain`          | do not                                             | refuse to start: the journal is damaged         |
  * | `journal behind`        | end before a frame that is in a segment            | refuse to start: a journal file is missing      |
  *
@@ -49,6 +52,7 @@ import {
 import { type JournalScan, replayJournal } from './journal-scan.ts';
 import { journalFileName, parseSegmentFileName, segmentFileName } from './names.ts';
 import type { StorageObserver } from './observer.ts';
+import { SegmentFrames } from './segment-frames.ts';
 import type { SealedSegments } from './sealed-segments.ts';
 import {
   decodeSegmentHeader,
@@ -283,17 +287,16 @@ export async function replayInto(
   folder: string,
   scan: JournalScan,
   logs: readonly BucketLog[],
+  folderOf: (bucket: number) => string,
 ): Promise<number> {
   let frames = 0;
+  const byBucket = new Map(logs.map((log) => [log.bucket, log]));
+  const segments = new SegmentFrames(files, folderOf);
   await replayJournal(files, folder, scan, async (content, entry) => {
-    const log = logs[entry.bucket];
+    const log = byBucket.get(entry.bucket);
     if (log === undefined || !entry.replicaId.equals(log.replicaId)) return;
     if (entry.type === entryType.vote) {
-      const vote = decodeVote(content.subarray(entry.from, entry.to));
-      if (vote.term >= log.term) {
-        log.term = vote.term;
-        log.votedForSelf = vote.votedForSelf;
-      }
+      log.recoverVote(decodeVote(content.subarray(entry.from, entry.to)));
       return;
     }
     if (entry.type !== entryType.frame) return;
@@ -306,8 +309,14 @@ export async function replayInto(
       );
     }
     if (log.endIndex > before) frames += 1;
+    // A frame that stands in a segment was committed when it was put there.
+    const index = frameIndex(content, entry.from);
+    if (index > log.committedIndex && (await segments.has(log.bucket, content, entry.from))) {
+      log.commit(index);
+    }
     if (log.unwrittenBytes > REPLAY_BYTES) await log.settle();
   });
+  await segments.close();
   return frames;
 }
 

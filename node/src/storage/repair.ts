@@ -17,6 +17,7 @@ import type { WalkResult, WalkedSegment } from './inspect/bucket-walk.ts';
 import { inspect, type Inspection, lockForInspection } from './inspect/inspection.ts';
 import type { VerifyReport } from './inspect/report.ts';
 import { Journal, type JournalStart } from './journal.ts';
+import { aloneConfiguration } from './configuration-format.ts';
 import { type BucketCheckpoint, REPLICA_ID_BYTES } from './journal-format.ts';
 import { journalFolder, parseDerivedFileName, segmentFileName, segmentsFolder } from './names.ts';
 import { silentObserver } from './observer.ts';
@@ -206,6 +207,7 @@ class Repair {
       this.#journalStart(),
       {
         checkpoint: () => buckets,
+        eachUncommitted: () => undefined,
         settle: () => Promise.resolve(),
         roundDone: () => undefined,
         failed: (error) => {
@@ -252,13 +254,15 @@ class Repair {
     const { journal } = this.#found;
     const known = journal.bucketCheckpoint(walk.bucket);
     const standing = journal.standing(walk.bucket);
+    const replicaId = known?.replicaId ?? this.#draw(REPLICA_ID_BYTES);
     return {
       bucket: walk.bucket,
-      replicaId: known?.replicaId ?? this.#draw(REPLICA_ID_BYTES),
+      replicaId,
       groupId: walk.groupId ?? this.#draw(GROUP_ID_BYTES),
       term: Math.max(standing?.term ?? 0, walk.end.term),
-      votedForSelf: standing?.votedForSelf ?? false,
+      votedFor: standing?.votedFor ?? null,
       end: walk.end,
+      configuration: known?.configuration ?? aloneConfiguration(replicaId),
     };
   }
 

@@ -20,6 +20,7 @@ import type { Random } from '../../../common/random.ts';
 import { BlockCache } from './block-cache.ts';
 import { BucketLog } from './bucket-log.ts';
 import { OpenError } from './errors.ts';
+import { aloneConfiguration } from './configuration-format.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { FilterForest } from './filter-forest.ts';
 import {
@@ -61,12 +62,25 @@ export interface StorageSettings {
   readonly scrubBytesPerSecond: number;
 }
 
+/** What a replica of a bucket is made with, the same on every member but for the replica id. */
+export interface ReplicaPlan {
+  readonly bucket: number;
+  /** 8 bytes, never all zeros. */
+  readonly replicaId: Uint8Array;
+  /** 16 bytes. */
+  readonly groupId: Uint8Array;
+  /** See `configuration-format.ts`. */
+  readonly configuration: Uint8Array;
+}
+
 export interface StorageEnvironment {
   readonly files: FileSystem;
   readonly clock: Clock;
   readonly random: Random;
   readonly observer: StorageObserver;
   readonly builds: IndexBuilds;
+  /** What a new directory holds; absent: every bucket, each a group of one. */
+  readonly replicas?: readonly ReplicaPlan[];
   readonly onFatal: (error: Error) => void;
 }
 
@@ -140,6 +154,13 @@ export class Storage {
     const { files, clock, random, observer } = this.#environment;
     const owner: JournalOwner = {
       checkpoint: () => this.logs.map((log) => log.checkpoint()),
+      eachUncommitted: (visit) => {
+        for (const log of this.logs) {
+          log.eachUncommittedFrame((bytes, from, to) => {
+            visit(log, bytes, from, to);
+          });
+        }
+      },
       settle: async () => {
         const settled = await Promise.all(this.logs.map((log) => log.settle()));
         if (this.#failure !== null) throw this.#failure;
@@ -406,15 +427,22 @@ class Opening {
   }
 
   #freshCheckpoints(): BucketCheckpoint[] {
+    const plans = this.#environment.replicas ?? this.#lonePlans();
+    return plans.map((plan) => {
+      const offset = segmentHeaderBytes(this.#slots(plan.bucket));
+      const end = { segment: 0, offset, index: 0, term: 0, crc: 0 };
+      return { ...plan, term: 0, votedFor: null, end };
+    });
+  }
+
+  #lonePlans(): ReplicaPlan[] {
     const { random } = this.#environment;
     return Array.from({ length: this.#settings.bucketCount }, (_, bucket) => {
       const replicaId = Buffer.alloc(8);
       const groupId = Buffer.alloc(16);
       random.fill(replicaId);
       random.fill(groupId);
-      const offset = segmentHeaderBytes(this.#slots(bucket));
-      const end = { segment: 0, offset, index: 0, term: 0, crc: 0 };
-      return { bucket, replicaId, groupId, term: 0, votedForSelf: false, end };
+      return { bucket, replicaId, groupId, configuration: aloneConfiguration(replicaId) };
     });
   }
 
@@ -495,7 +523,9 @@ class Opening {
     const { files, observer } = this.#environment;
     // Segments get nothing that a power cut could still take from the journal.
     await secureLastRound(files, folder, scan);
-    const frames = await replayInto(files, folder, scan, logs);
+    const frames = await replayInto(files, folder, scan, logs, (bucket) =>
+      segmentsFolder(this.#directory, bucket),
+    );
     if (frames > 0) observer.recovery('replayed', { frames });
     await Promise.all(logs.map((log) => log.settle()));
     if (this.#storage?.failure) throw this.#storage.failure;

@@ -1,9 +1,10 @@
 /**
- * The end of a bucket's log in memory: everything not yet written to segments, as chunks that are exact images of the
- * segment's bytes. Frames are built here in place, the journal copies them, segments are written from here.
+ * The end of a bucket's log in memory: everything not yet written to segments, and the latest of what was, as chunks that
+ * are exact images of the segment's bytes. Frames are built here in place, the journal copies them, segments are written
+ * and followers are served from here.
  *
  * Invariants: chunks are in log order; a chunk belongs to one segment; a frame never spans two chunks; bytes below
- * `used` never change.
+ * `used` never change, not even when frames are cut away: what follows goes to a new chunk.
  */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -12,7 +13,21 @@ export interface Chunk {
   /** Offset in the segment of the chunk's first byte. */
   readonly start: number;
   readonly buffer: Buffer;
+  /** Log index of its first frame. */
+  readonly firstIndex: number;
+  /** Where in `buffer` its frames begin. */
+  readonly frames: number[];
   used: number;
+  /** Nothing is added any more. */
+  isClosed: boolean;
+}
+
+/** Frames that stand back to back. */
+export interface FrameRange {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+  readonly lastIndex: number;
 }
 
 export class Tail {
@@ -26,11 +41,17 @@ export class Tail {
     return this.#chunks.reduce((sum, chunk) => sum + chunk.buffer.length, 0);
   }
 
-  /** A chunk with room for `length` bytes at `segment`:`offset`, which must be the log's end. */
-  reserve(segment: number, offset: number, length: number): Chunk {
+  /** Index of the first frame that is here, or null where there is none. */
+  get firstIndex(): number | null {
+    return this.#chunks[0]?.firstIndex ?? null;
+  }
+
+  /** A chunk with room for frame `index` of `length` bytes at `segment`:`offset`, which must be the log's end. */
+  reserve(segment: number, offset: number, length: number, index: number): Chunk {
     const last = this.#chunks.at(-1);
     if (
       last?.segment === segment &&
+      !last.isClosed &&
       last.start + last.used === offset &&
       last.used + length <= last.buffer.length
     ) {
@@ -40,7 +61,10 @@ export class Tail {
       segment,
       start: offset,
       buffer: Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, length)),
+      firstIndex: index,
+      frames: [],
       used: 0,
+      isClosed: false,
     };
     this.#chunks.push(chunk);
     return chunk;
@@ -58,8 +82,50 @@ export class Tail {
     return null;
   }
 
-  /** Forgets chunks that lie before `segment`:`offset` as a whole, but not the last one: it may still grow. */
-  release(segment: number, offset: number): void {
+  /** The chunk with frame `index`, or null. */
+  chunkOf(index: number): Chunk | null {
+    for (let i = this.#chunks.length - 1; i >= 0; i -= 1) {
+      const chunk = this.#chunks[i] as Chunk;
+      if (index >= chunk.firstIndex) {
+        return index < chunk.firstIndex + chunk.frames.length ? chunk : null;
+      }
+    }
+    return null;
+  }
+
+  /** Frames from `index` on that stand together, of at most `maxBytes` but one at least; null where they are not here. */
+  frames(index: number, maxBytes: number): FrameRange | null {
+    const chunk = this.chunkOf(index);
+    if (chunk === null) return null;
+    const first = index - chunk.firstIndex;
+    const from = chunk.frames[first] as number;
+    let last = first;
+    while (last + 1 < chunk.frames.length && this.#endOf(chunk, last + 1) - from <= maxBytes)
+      last += 1;
+    const to = this.#endOf(chunk, last);
+    return { bytes: chunk.buffer, from, to, lastIndex: chunk.firstIndex + last };
+  }
+
+  /** Forgets the frames behind `index`. */
+  cut(index: number): void {
+    for (let last = this.#chunks.at(-1); last !== undefined; last = this.#chunks.at(-1)) {
+      if (last.firstIndex <= index) break;
+      this.#chunks.pop();
+    }
+    const chunk = this.#chunks.at(-1);
+    if (chunk === undefined) return;
+    const kept = index - chunk.firstIndex + 1;
+    if (kept >= chunk.frames.length) return;
+    chunk.used = chunk.frames[kept] as number;
+    chunk.frames.length = kept;
+    chunk.isClosed = true;
+  }
+
+  /**
+   * Forgets chunks that lie before `segment`:`offset` as a whole, but for the last `retainBytes` of them, and not the last
+   * one: it may still grow.
+   */
+  release(segment: number, offset: number, retainBytes: number): void {
     let count = 0;
     while (count < this.#chunks.length - 1) {
       const chunk = this.#chunks[count] as Chunk;
@@ -69,6 +135,14 @@ export class Tail {
       if (!before) break;
       count += 1;
     }
+    for (let retained = 0; count > 0; count -= 1) {
+      retained += (this.#chunks[count - 1] as Chunk).used;
+      if (retained > retainBytes) break;
+    }
     this.#chunks.splice(0, count);
+  }
+
+  #endOf(chunk: Chunk, frame: number): number {
+    return chunk.frames[frame + 1] ?? chunk.used;
   }
 }

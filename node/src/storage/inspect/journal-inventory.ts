@@ -32,7 +32,7 @@ export interface JournalFrame {
 /** Term and vote, as the journal's youngest records say. */
 export interface Standing {
   readonly term: number;
-  readonly votedForSelf: boolean;
+  readonly votedFor: Uint8Array | null;
 }
 
 export class JournalInventory {
@@ -153,7 +153,7 @@ function collect(rounds: readonly FoundRound[], checkpoint: Checkpoint | null): 
   const standings = new Map<number, Standing>();
   for (const bucket of checkpoint?.buckets ?? []) {
     frames.set(bucket.bucket, new Map());
-    standings.set(bucket.bucket, { term: bucket.term, votedForSelf: bucket.votedForSelf });
+    standings.set(bucket.bucket, { term: bucket.term, votedFor: bucket.votedFor });
   }
   const replicaIds = new Map(checkpoint?.buckets.map((entry) => [entry.bucket, entry.replicaId]));
   const isOwn = ({ bucket, replicaId }: Entry): boolean => {

@@ -41,7 +41,7 @@ export async function exampleDirectory(): Promise<MemoryFileSystem> {
   log.onDurable = (index): void => {
     log.commit(index);
   };
-  log.vote(1);
+  log.persistVote({ term: 1, votedFor: log.replicaId });
   const leader = { kind: frameKind.leader, term: 1, partition: 0, firstSequence: 0, eventCount: 0 };
   log.finish(log.begin(FRAME_HEADER_BYTES), FRAME_HEADER_BYTES, leader);
   await storage.journal.flushed();

@@ -1,6 +1,7 @@
 /** A journal by itself: entries are numbers, and "segments" are a number up to which everything is settled. */
 import assert from 'node:assert/strict';
 
+import { aloneConfiguration } from '../configuration-format.ts';
 import { systemClock } from '../../../../common/clock.ts';
 import { seededRandom } from '../../../../common/random.ts';
 import { readUint32, writeUint32 } from '../bytes.ts';
@@ -73,6 +74,7 @@ export class TestJournal {
       found?.start ?? { nextRound: 1, previousCrc: 0, nextLap: 1, files: [] },
       {
         checkpoint: () => Array.from({ length: BUCKETS }, (_, bucket) => test.#checkpoint(bucket)),
+        eachUncommitted: () => undefined,
         settle: async () => {
           await test.gate;
           test.settled = test.durable;
@@ -122,7 +124,11 @@ export class TestJournal {
 
   #checkpoint(bucket: number): BucketCheckpoint {
     const end = { segment: 0, offset: 0, index: this.settled, term: 1, crc: 0 };
-    return { bucket, replicaId: REPLICA, groupId: GROUP, term: 1, votedForSelf: true, end };
+    const configuration = aloneConfiguration(REPLICA);
+    return {
+      ...{ bucket, replicaId: REPLICA, groupId: GROUP, term: 1, votedFor: REPLICA },
+      ...{ end, configuration },
+    };
   }
 }
 

@@ -1,0 +1,61 @@
+/** A configuration, as in `configuration-format.ts`, and where it stands in the log. */
+export interface PlacedConfiguration {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The terms and configurations of a log, by the index where each begins; back to where this start has read from. */
+export class LogHistory {
+  /** In the order of the log; there is always one. */
+  readonly #configurations: PlacedConfiguration[];
+  readonly #terms: { readonly index: number; readonly term: number }[];
+
+  constructor(end: { readonly index: number; readonly term: number }, configuration: Uint8Array) {
+    this.#configurations = [{ index: end.index, bytes: configuration }];
+    this.#terms = [{ index: end.index, term: end.term }];
+  }
+
+  get configurations(): readonly PlacedConfiguration[] {
+    return this.#configurations;
+  }
+
+  /** The one in force: the last in the log. */
+  get configuration(): Uint8Array {
+    return (this.#configurations.at(-1) as PlacedConfiguration).bytes;
+  }
+
+  termBegins(index: number, term: number): void {
+    this.#terms.push({ index, term });
+  }
+
+  configured(index: number, bytes: Uint8Array): void {
+    this.#configurations.push({ index, bytes: Buffer.from(bytes) });
+  }
+
+  /** The log ends with `index` now. */
+  truncate(index: number): void {
+    while ((this.#configurations.at(-1)?.index ?? 0) > index) this.#configurations.pop();
+    while ((this.#terms.at(-1)?.index ?? 0) > index) this.#terms.pop();
+  }
+
+  /** Term of the frame at `index`; null where that is not known. */
+  termAt(index: number): number | null {
+    for (let i = this.#terms.length - 1; i >= 0; i -= 1) {
+      const known = this.#terms[i];
+      if (known !== undefined && known.index <= index) return known.term;
+    }
+    return null;
+  }
+
+  /** In force as of frame `index`. */
+  configurationAt(index: number): Uint8Array {
+    let [found] = this.#configurations as [PlacedConfiguration];
+    for (const placed of this.#configurations) if (placed.index <= index) found = placed;
+    return found.bytes;
+  }
+
+  /** Nobody will ask for configurations that were replaced at or before `index`. */
+  forget(index: number): void {
+    while ((this.#configurations[1]?.index ?? Infinity) <= index) this.#configurations.shift();
+  }
+}
