@@ -18,8 +18,6 @@ import type { Clock } from '../../../common/clock.ts';
 import { type EventIdSource, partitionHash, UUID_BYTES } from '../../../common/ids.ts';
 import type { ReplicatedLog } from '../replication/replicated-log.ts';
 import {
-  EVENT_HEADER_BYTES,
-  eventStreamIdLength,
   FRAME_EVENTS_OFFSET,
   FRAME_HEADER_BYTES,
   frameIndex,
@@ -27,6 +25,7 @@ import {
   frameKindOf,
 } from '../storage/frame-format.ts';
 import type { SpaceGuard } from '../storage/space-guard.ts';
+import { AppendedInFrame } from './appended-in-frame.ts';
 import { duplicateOf, type DuplicateVerdict, type HeldEvent } from './duplicates.ts';
 import { partitionKeyDiffers, versionMatches, wrongVersion } from './expected-version.ts';
 import { writeEvent, writePartitionKey } from './frame-encoder.ts';
@@ -158,17 +157,32 @@ export class BucketWriter {
     return this.#headInMemory(streamId) ?? this.#loadHead(streamId);
   }
 
-  /** Fails everything that waits: nothing will be committed any more. */
-  fail(error: SierraError): void {
+  /**
+   * What is in flight has an unknown outcome: this replica does not lead any more. Heads go back to what is applied; what
+   * was in flight may still be committed, by another leader.
+   */
+  discard(error: SierraError): void {
     const inFlight = this.#inFlight.splice(this.#inFlightStart);
     this.#inFlight.length = 0;
     this.#inFlightStart = 0;
+    this.#idsInFlight.clear();
     for (const frame of inFlight) {
+      this.#context.budget.bytes -= frame.bytes;
+      for (const head of frame.heads) {
+        head.version = head.appliedVersion;
+        head.partitionKey = head.appliedPartitionKey;
+        head.lastIndex = 0;
+      }
       this.#context.answerLater(() => {
         frame.done(error, null);
         for (const waiter of frame.waiters ?? []) waiter(error);
       });
     }
+  }
+
+  /** Fails everything that waits: nothing will be committed any more. */
+  fail(error: SierraError): void {
+    this.discard(error);
     const refused = new SierraError('TRYAGAIN', 'the node is stopping');
     for (const pending of this.#queue.splice(0)) this.#answer(pending, refused);
   }
@@ -177,7 +191,10 @@ export class BucketWriter {
   applied(bytes: Buffer, at: number): void {
     if (frameKindOf(bytes, at) !== frameKind.events) return;
     const frame = this.#inFlight[this.#inFlightStart];
-    if (frame?.index !== frameIndex(bytes, at)) return;
+    if (frame?.index !== frameIndex(bytes, at)) {
+      this.#context.heads.follow(bytes, at);
+      return;
+    }
     this.#inFlightStart += 1;
     if (this.#inFlightStart > 1024 && this.#inFlightStart * 2 > this.#inFlight.length) {
       this.#inFlight.splice(0, this.#inFlightStart);
@@ -351,9 +368,7 @@ export class BucketWriter {
           `segment ${String(range?.segment)} is damaged at byte ${String(range?.from)}`,
       );
     }
-    return group.state === 'leading'
-      ? null
-      : new SierraError('TRYAGAIN', 'the partition has no leader at the moment');
+    return group.state === 'leading' ? null : noLeader();
   }
 
   #duplicate(pending: Pending): DuplicateVerdict {
@@ -477,16 +492,29 @@ export class BucketWriter {
     });
   }
 
-  /** Calls back when the frame `index` is applied, or lost. */
+  /**
+   * Calls back when the frame `index` is applied, or lost. An answer that depends on applied state alone waits until it is
+   * sure that no other leader knows more.
+   */
   #afterFate(index: number, answer: (lost: SierraError | null) => void): void {
     const frame = this.#frameInFlight(index);
-    if (frame === undefined) {
-      this.#context.answerLater(() => {
+    if (frame !== undefined) {
+      (frame.waiters ??= []).push(answer);
+      return;
+    }
+    const { group, answerLater } = this.#context;
+    const barrier = group.readBarrier();
+    if (barrier === null) {
+      answerLater(() => {
         answer(null);
       });
-    } else {
-      (frame.waiters ??= []).push(answer);
+      return;
     }
+    void barrier.then((isSure) => {
+      answerLater(() => {
+        answer(isSure ? null : noLeader());
+      });
+    });
   }
 
   #frameInFlight(index: number): InFlight | undefined {
@@ -510,32 +538,11 @@ export class BucketWriter {
   }
 }
 
+const noLeader = (): SierraError =>
+  new SierraError('TRYAGAIN', 'the partition has no leader at the moment');
+
 function unpin({ heads }: Pending): void {
   for (const head of heads) if (head !== undefined) head.pins -= 1;
-}
-
-/** An event's reply, read from the frame when it is asked for: most replies do not name the stream. */
-class AppendedInFrame implements AppendedEvent {
-  readonly version: number;
-  readonly timestamp: number;
-  readonly #bytes: Buffer;
-  readonly #at: number;
-
-  constructor(bytes: Buffer, at: number, version: number, timestamp: number) {
-    this.#bytes = bytes;
-    this.#at = at;
-    this.version = version;
-    this.timestamp = timestamp;
-  }
-
-  get eventId(): Uint8Array {
-    return this.#bytes.subarray(this.#at, this.#at + UUID_BYTES);
-  }
-
-  get streamId(): Uint8Array {
-    const at = this.#at + EVENT_HEADER_BYTES;
-    return this.#bytes.subarray(at, at + eventStreamIdLength(this.#bytes, this.#at));
-  }
 }
 
 /** A request that has to wait must not depend on the caller's buffers. */

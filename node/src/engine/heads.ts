@@ -7,6 +7,16 @@
  * - Memory is bounded: two generations of at most `max` heads; a full young generation becomes the old one, and what was
  *   not used meanwhile is forgotten. So the `max` streams used last are always there.
  */
+import { UUID_BYTES } from '../../../common/ids.ts';
+import {
+  eventLength,
+  eventStreamIdLength,
+  eventVersion,
+  EVENT_HEADER_BYTES,
+  FRAME_EVENTS_OFFSET,
+  FRAME_HEADER_BYTES,
+  frameEventCount,
+} from '../storage/frame-format.ts';
 import { hashBytes } from '../storage/hash.ts';
 import { ByteKeyTable } from './byte-key-table.ts';
 
@@ -70,6 +80,28 @@ export class Heads {
     };
     this.#put(hash, streamId, head);
     return head;
+  }
+
+  /** The frame at `bytes[at]` was applied that another leader has made, or this one before it lost its place. */
+  follow(bytes: Buffer, at: number): void {
+    const keyAt = at + FRAME_HEADER_BYTES;
+    const key = keyText(bytes.subarray(keyAt, keyAt + UUID_BYTES));
+    const count = frameEventCount(bytes, at);
+    let event = at + FRAME_EVENTS_OFFSET;
+    for (let i = 0; i < count; i += 1) {
+      const idAt = event + EVENT_HEADER_BYTES;
+      const streamId = bytes.subarray(idAt, idAt + eventStreamIdLength(bytes, event));
+      const head = this.get(hashBytes(streamId, 0, streamId.length), streamId);
+      if (head !== undefined) {
+        head.appliedVersion = eventVersion(bytes, event);
+        head.appliedPartitionKey = key;
+        if (head.version < head.appliedVersion) {
+          head.version = head.appliedVersion;
+          head.partitionKey = key;
+        }
+      }
+      event += eventLength(bytes, event);
+    }
   }
 
   #put(hash: number, streamId: Uint8Array, head: Head): void {

@@ -46,6 +46,7 @@ export async function openStore(
       random: environment.random ?? systemRandom,
       observer: environment.observer ?? silentObserver,
       onFatal: environment.onFatal ?? ((): void => undefined),
+      ...(environment.replication && { replication: environment.replication }),
       builds,
     },
   );

@@ -1,6 +1,8 @@
 import type { Clock } from '../../../common/clock.ts';
 import type { Random } from '../../../common/random.ts';
 import type { FileSystem } from '../storage/file-system.ts';
+import type { ReplicaPlan } from '../storage/storage.ts';
+import type { GroupHost, GroupTiming } from '../replication/raft-group.ts';
 import type { StorageObserver } from '../storage/observer.ts';
 
 const KIB = 1024;
@@ -63,4 +65,11 @@ export interface StoreEnvironment {
    * answered with `QUORUMFAILED`; nothing more will be accepted. The program ends the process.
    */
   readonly onFatal: (error: Error) => void;
+  /** How replicas reach each other; absent on a node without peers. */
+  readonly replication?: {
+    readonly timing: GroupTiming;
+    readonly host: GroupHost;
+    /** What a new directory holds. */
+    readonly replicas: readonly ReplicaPlan[];
+  };
 }

@@ -12,7 +12,8 @@
  */
 import { SierraError } from '../../../common/errors.ts';
 import { EventIdSource, partitionHash } from '../../../common/ids.ts';
-import { SoleVoter } from '../replication/sole-voter.ts';
+import type { Random } from '../../../common/random.ts';
+import { type GroupHost, type GroupTiming, RaftGroup } from '../replication/raft-group.ts';
 import { DamageError } from '../storage/errors.ts';
 import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
 import { Storage } from '../storage/storage.ts';
@@ -44,7 +45,7 @@ import type {
 import type { IndexBuilds } from '../storage/index-builds.ts';
 
 interface Bucket {
-  readonly group: SoleVoter;
+  readonly group: RaftGroup;
   readonly search: LogSearch;
   readonly heads: Heads;
   readonly writer: BucketWriter;
@@ -58,7 +59,9 @@ export class Store implements EventStore, AsyncDisposable {
   readonly facts: StoreFacts;
   readonly #options: StoreOptions;
   readonly #storage: Storage;
+  /** Those of which this node has a replica. */
   readonly #buckets: readonly Bucket[];
+  readonly #byNumber = new Map<number, Bucket>();
   readonly #budget: { bytes: number; readonly maxBytes: number };
   #answers: (() => void)[] = [];
   #answering = false;
@@ -73,7 +76,11 @@ export class Store implements EventStore, AsyncDisposable {
     this.#storage = storage;
     this.#budget = { bytes: 0, maxBytes: options.inFlightBytesMax };
     const ids = new EventIdSource(environment.clock, environment.random);
-    this.#buckets = storage.logs.map((log) => this.#bucket(new SoleVoter(log), ids, environment));
+    const { timing, host } = environment.replication ?? alone(environment.random);
+    this.#buckets = storage.logs.map((log) =>
+      this.#bucket(new RaftGroup(log, timing, host), ids, environment),
+    );
+    for (const bucket of this.#buckets) this.#byNumber.set(bucket.group.log.bucket, bucket);
     storage.onRound = (): void => {
       this.#giveAnswers();
     };
@@ -90,6 +97,7 @@ export class Store implements EventStore, AsyncDisposable {
     failed.promise.catch(() => undefined);
     const storage = await Storage.open(directory, options, {
       ...environment,
+      ...(environment.replication && { replicas: environment.replication.replicas }),
       onFatal: (error) => {
         if (store !== null) store.#fail(error);
         failed.reject(error);
@@ -127,9 +135,9 @@ export class Store implements EventStore, AsyncDisposable {
   readEvent(eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean> {
     const hash = hashEvent(eventId);
     const own = this.#partitionOf(eventId) % this.#options.bucketCount;
-    const bucket = this.#buckets[own] as Bucket;
-    const places = bucket.search.eventPlaces(hash);
-    if (Array.isArray(places)) {
+    const bucket = this.#byNumber.get(own);
+    const places = bucket?.search.eventPlaces(hash);
+    if (bucket !== undefined && Array.isArray(places)) {
       const shown = this.#showFromMemory(bucket, places, eventId, visit);
       if (shown) return true;
     }
@@ -206,6 +214,16 @@ export class Store implements EventStore, AsyncDisposable {
     };
   }
 
+  /** The group of a bucket, or undefined where this node has no replica of it. */
+  group(bucket: number): RaftGroup | undefined {
+    return this.#byNumber.get(bucket)?.group;
+  }
+
+  /** Groups of this node's replicas. */
+  *groups(): Generator<RaftGroup> {
+    for (const { group } of this.#buckets) yield group;
+  }
+
   /** Finishes what was accepted, leaves everything in synced segments, gives the directory free. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -233,7 +251,7 @@ export class Store implements EventStore, AsyncDisposable {
     }
   }
 
-  #bucket(group: SoleVoter, ids: EventIdSource, environment: StoreEnvironment): Bucket {
+  #bucket(group: RaftGroup, ids: EventIdSource, environment: StoreEnvironment): Bucket {
     const search = new LogSearch(group.log);
     const max = Math.ceil(this.#options.headsMax / this.#options.bucketCount);
     const heads = new Heads(max, () => group.appliedIndex);
@@ -255,6 +273,9 @@ export class Store implements EventStore, AsyncDisposable {
       streamEnd: (streamId, key) => this.#streamEnd(streamId, key),
       hidden,
     });
+    group.onStateChange = (state): void => {
+      if (state !== 'leading') writer.discard(leadershipLost());
+    };
     group.onCommitted = (bytes, at): void => {
       writer.applied(bytes, at);
       feeds.applied(bytes, at);
@@ -281,7 +302,7 @@ export class Store implements EventStore, AsyncDisposable {
   }
 
   #bucketOf(partition: number): Bucket {
-    const bucket = this.#buckets[partition % this.#options.bucketCount];
+    const bucket = this.#byNumber.get(partition % this.#options.bucketCount);
     if (bucket === undefined || partition >= this.#options.partitionCount) {
       throw new SierraError('CLUSTERDOWN', 'partition unavailable');
     }
@@ -312,7 +333,7 @@ export class Store implements EventStore, AsyncDisposable {
   }
 
   /** Whether the stream's latest event is known: it stands behind all that damage hides. */
-  async #isEndSure(group: SoleVoter, search: LogSearch, streamId: Uint8Array): Promise<boolean> {
+  async #isEndSure(group: RaftGroup, search: LogSearch, streamId: Uint8Array): Promise<boolean> {
     if (!group.log.hidesFrames) return true;
     const head = await search.findHead(streamId);
     return head !== null && group.log.isBehindDamage(head.segment, head.offset);
@@ -366,9 +387,10 @@ export class Store implements EventStore, AsyncDisposable {
     eventId: Buffer,
     visit: EventVisitor,
   ): Promise<boolean> {
-    const others = this.#buckets.filter((_, bucket) => bucket !== own);
+    const first = this.#byNumber.get(own);
+    const others = this.#buckets.filter((bucket) => bucket !== first);
     const cursor = new EventCursor();
-    for (const bucket of [this.#buckets[own] as Bucket, ...others]) {
+    for (const bucket of first === undefined ? others : [first, ...others]) {
       const frame = { bytes: NOWHERE, at: 0 };
       for (const { segment, offset } of await bucket.search.eventPlaces(hash)) {
         await bucket.group.log.frame(segment, offset, frame);
@@ -405,15 +427,15 @@ export class Store implements EventStore, AsyncDisposable {
       { cause },
     );
     for (const { group, writer } of this.#buckets) {
-      group.stop();
       writer.fail(unknown);
+      group.stop();
     }
   }
 }
 
 function showEvent(
   cursor: EventCursor,
-  group: SoleVoter,
+  group: RaftGroup,
   frame: { bytes: Buffer; at: number },
   eventId: Uint8Array,
   visit: EventVisitor,
@@ -443,5 +465,22 @@ function appliedVersion(head: Head, partitionKey: Uint8Array): number | null {
   if (head.appliedVersion < 0) return null;
   return head.appliedPartitionKey === keyText(partitionKey) ? head.appliedVersion : null;
 }
+
+const leadershipLost = (): SierraError =>
+  new SierraError(
+    'QUORUMFAILED',
+    'write outcome unknown, leadership changed, retry with the same EVENT_ID',
+  );
+
+/** A node without peers. */
+const alone = (random: Random): { readonly timing: GroupTiming; readonly host: GroupHost } => ({
+  timing: { electionTicks: 10, heartbeatTicks: 2 },
+  host: {
+    random,
+    send: () => undefined,
+    pull: () => undefined,
+    diverged: () => undefined,
+  },
+});
 
 const stopping = (): SierraError => new SierraError('TRYAGAIN', 'the node is stopping');

@@ -1,0 +1,71 @@
+/**
+ * What members say to each other over HTTP (architecture section 7): paths, headers and JSON bodies. The operator and
+ * `sierradb cluster` use the same.
+ */
+import type { Assignment } from './assignment.ts';
+
+export const clusterPaths = {
+  status: '/v1/status',
+  assignment: '/v1/assignment',
+  drain: '/v1/drain',
+  raft: '/v1/raft',
+  segments: (bucket: number): string => `/v1/buckets/${String(bucket)}/segments`,
+  segment: (bucket: number, segment: number): string =>
+    `/v1/buckets/${String(bucket)}/segments/${String(segment)}`,
+  commands: (bucket: number): string => `/v1/buckets/${String(bucket)}/commands`,
+} as const;
+
+/** Sent with every request between members; what does not fit is refused with 409 and a reason. */
+export const clusterHeaders = {
+  /** UUID of the cluster, or absent while forming. */
+  cluster: 'x-sierradb-cluster',
+  /** Member id of the sender. */
+  member: 'x-sierradb-member',
+  /** Starts of the sender's disk so far: a lower one than before is a copied or rolled-back disk. */
+  boot: 'x-sierradb-boot',
+  /** `<bucket count>/<partition count>`. */
+  counts: 'x-sierradb-counts',
+} as const;
+
+export interface ReplicaStatus {
+  readonly bucket: number;
+  readonly replica: string;
+  readonly role: 'starting' | 'follower' | 'candidate' | 'leader' | 'learner' | 'stopped';
+  readonly term: number;
+  /** Member id of the leader, as far as this replica knows. */
+  readonly leader: string | null;
+  readonly commit: number;
+  readonly applied: number;
+  readonly last: number;
+  /** Member ids in the configuration in force. */
+  readonly voters: readonly string[];
+  readonly learners: readonly string[];
+  readonly health: 'ok' | 'quarantined';
+  /** A leader's view of its followers: entries that they lack, by member id. */
+  readonly lag: Readonly<Record<string, number>>;
+}
+
+export interface NodeStatus {
+  readonly member: string;
+  readonly index: number;
+  /** UUID of the cluster, null while the disk is fresh. */
+  readonly cluster: string | null;
+  readonly version: string;
+  readonly boot: number;
+  readonly state: 'forming' | 'recovering' | 'serving' | 'draining' | 'stopping' | 'failed';
+  readonly assignment: {
+    readonly epoch: number;
+    readonly version: number;
+    readonly digest: string;
+  } | null;
+  readonly bucketCount: number;
+  readonly partitionCount: number;
+  readonly buckets: readonly ReplicaStatus[];
+}
+
+/** `PUT /v1/assignment`. */
+export interface AssignmentUpdate {
+  /** The version that this one replaces; 0: forms the cluster. */
+  readonly replaces: number;
+  readonly assignment: Assignment;
+}

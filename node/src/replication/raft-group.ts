@@ -1,0 +1,336 @@
+/**
+ * The group of one bucket: performs what its Raft core says, on the bucket's log and through a transport.
+ *
+ * Invariants
+ * - The core is stepped by one thing at a time, and its effects are performed before the next: nothing here waits.
+ * - A frame that a leader has begun goes to the journal at once, and to the followers in the same turn of the event loop.
+ * - `leading` begins when the leader's first entry is applied: from then on the applied state holds everything that earlier
+ *   leaders have acknowledged. It ends in the step in which the core steps down, before anything else is decided.
+ */
+import { assert } from '../../../common/assert.ts';
+import type { Random } from '../../../common/random.ts';
+import type { ApplyFrame, BucketLog, FrameFields, FramePlace } from '../storage/bucket-log.ts';
+import { FRAME_HEADER_BYTES, frameIndex, frameKind, frameLength } from '../storage/frame-format.ts';
+import {
+  configurationBytes,
+  configurationOf,
+  type CopyMessage,
+  type Received,
+  replicaBytes,
+  replicaText,
+  type WireMessage,
+} from './message-format.ts';
+import { RaftCore } from './raft/core.ts';
+import type { Configuration, Effect, Message, RaftLog, ReplicaId } from './raft/types.ts';
+import type { GroupState, ReplicatedLog } from './replicated-log.ts';
+
+/** Frames of one message, bytes. */
+const BATCH_BYTES = 1024 * 1024;
+
+/** How a group reaches its other replicas, and what it needs of the node around it. */
+export interface GroupHost {
+  readonly random: Random;
+  /** May lose, delay and repeat. `frames` are copied before it returns. */
+  send(bucket: number, message: WireMessage, frames: Uint8Array | null): void;
+  /** Copies what the leader `from` has up to `commit`; then {@link RaftGroup.pulled} is called. */
+  pull(group: RaftGroup, from: ReplicaId, commit: number): void;
+  /** The log cannot be trusted: what the leader sent does not continue it. */
+  diverged(group: RaftGroup, reason: string): void;
+}
+
+export interface GroupTiming {
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+}
+
+export class RaftGroup implements ReplicatedLog {
+  readonly log: BucketLog;
+  readonly replicaId: ReplicaId;
+  onCommitted: ApplyFrame = () => undefined;
+  onStateChange: (state: GroupState) => void = () => undefined;
+  readonly #core: RaftCore;
+  readonly #host: GroupHost;
+  #state: GroupState = 'starting';
+  /** Index of the leader's first entry. */
+  #firstIndex = Infinity;
+  #isFlushing = false;
+  /** Frames of the message that is being stepped. */
+  #incoming: Received | null = null;
+  #started: PromiseWithResolvers<void> | null = null;
+  #reads = new Map<number, PromiseWithResolvers<boolean>>();
+  #readIds = 0;
+  /** Reads that wait for the next flush: they share one confirmation. */
+  #nextRead: PromiseWithResolvers<boolean> | null = null;
+
+  constructor(log: BucketLog, timing: GroupTiming, host: GroupHost) {
+    this.log = log;
+    this.replicaId = replicaText(log.replicaId);
+    this.#host = host;
+    const { term, votedFor } = log.vote;
+    this.#core = new RaftCore(
+      { id: this.replicaId, ...timing, random: host.random },
+      {
+        log: raftLogOf(log),
+        vote: { term, votedFor: votedFor === null ? null : replicaText(votedFor) },
+        commit: log.committedIndex,
+        configurations: log.configurations.map(({ index, bytes }) => ({
+          index,
+          configuration: configurationOf(bytes),
+        })),
+      },
+    );
+    log.onDurable = (index): void => {
+      this.#step({ kind: 'durable', index });
+    };
+    log.onVoteDurable = (vote): void => {
+      const { votedFor: id } = vote;
+      const known = { term: vote.term, votedFor: id === null ? null : replicaText(id) };
+      this.#step({ kind: 'voteDurable', vote: known });
+    };
+    log.onApplied = (bytes, at, segment, offset): void => {
+      this.onCommitted(bytes, at, segment, offset);
+    };
+  }
+
+  get state(): GroupState {
+    return this.#state;
+  }
+
+  get appliedIndex(): number {
+    return this.log.committedIndex;
+  }
+
+  /** The leader, as far as this replica knows. */
+  get leader(): ReplicaId | null {
+    return this.#core.leader;
+  }
+
+  get core(): RaftCore {
+    return this.#core;
+  }
+
+  /** A lone voter leads when this resolves; a replica of a group takes part from now on. */
+  start(): Promise<void> {
+    assert(this.#started === null, 'a group starts once');
+    this.#started = Promise.withResolvers();
+    if (!this.log.isAlone) this.#started.resolve();
+    if (this.#state === 'starting' && !this.log.isAlone) this.#enter('following');
+    if (this.log.isAlone) this.#step({ kind: 'campaign' });
+    return this.#started.promise;
+  }
+
+  begin(length: number): FramePlace {
+    assert(this.#state === 'leading', 'only a leader appends');
+    return this.log.begin(length);
+  }
+
+  finish(place: FramePlace, length: number, fields: Omit<FrameFields, 'term'>): number {
+    const index = this.log.finish(place, length, { ...fields, term: this.#core.term });
+    // Followers get the frames of a turn in one message.
+    if (!this.#isFlushing && !this.log.isAlone) {
+      this.#isFlushing = true;
+      setImmediate(() => {
+        this.#isFlushing = false;
+        this.#step({ kind: 'appended', configurations: [] });
+      });
+    }
+    return index;
+  }
+
+  /**
+   * True once what is applied here holds everything that was acknowledged before the call; false: this replica does not
+   * lead. Null where that is so already.
+   */
+  readBarrier(): Promise<boolean> | null {
+    if (this.#state !== 'leading') return Promise.resolve(false);
+    if (this.log.isAlone) return null;
+    if (this.#nextRead === null) {
+      const waiting = Promise.withResolvers<boolean>();
+      this.#nextRead = waiting;
+      setImmediate(() => {
+        this.#nextRead = null;
+        this.#readIds += 1;
+        this.#reads.set(this.#readIds, waiting);
+        this.#step({ kind: 'read', id: this.#readIds });
+      });
+    }
+    return this.#nextRead.promise;
+  }
+
+  tick(): void {
+    if (this.#state !== 'stopped') this.#step({ kind: 'tick' });
+  }
+
+  receive(received: Received): void {
+    const { message } = received;
+    if (this.#state === 'stopped' || this.#state === 'starting') return;
+    if (message.to !== this.replicaId) return;
+    if (message.kind === 'pull') this.#host.pull(this, message.from, message.commit);
+    else if (message.kind === 'pulled') this.#copied(message);
+    else this.#receive(received, message);
+  }
+
+  /** A copy that the leader asked for has ended. */
+  pulled(leader: ReplicaId, index: number | null): void {
+    const { term } = this.#core;
+    const message = { kind: 'pulled', from: this.replicaId, to: leader, term, index } as const;
+    this.#host.send(this.log.bucket, message, null);
+  }
+
+  transfer(to: ReplicaId): void {
+    this.#step({ kind: 'transfer', to });
+  }
+
+  /** Why the configuration cannot be changed now, or null: then the change has begun. */
+  change(configuration: Configuration): string | null {
+    const fault = this.#core.changeFault();
+    if (fault === null) this.#step({ kind: 'change', configuration });
+    return fault;
+  }
+
+  damaged(isDamaged: boolean): void {
+    this.#step({ kind: 'damaged', isDamaged });
+  }
+
+  stop(): void {
+    this.#enter('stopped');
+    for (const { resolve } of this.#reads.values()) resolve(false);
+    this.#reads.clear();
+  }
+
+  #copied({ from, index }: Extract<CopyMessage, { kind: 'pulled' }>): void {
+    this.#step({ kind: 'copied', to: from, index });
+  }
+
+  #receive(received: Received, message: Message): void {
+    this.#incoming = received;
+    this.#step({ kind: 'message', message });
+    this.#incoming = null;
+  }
+
+  #step(input: Parameters<RaftCore['step']>[0]): void {
+    if (this.#state === 'stopped') return;
+    this.#core.step(input);
+    for (let effects = this.#core.take(); effects.length > 0; effects = this.#core.take()) {
+      for (const effect of effects) this.#perform(effect);
+    }
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case 'persistVote': {
+        const { term, votedFor } = effect.vote;
+        this.log.persistVote({ term, votedFor: votedFor === null ? null : replicaBytes(votedFor) });
+        return;
+      }
+      case 'append':
+        this.#appendIncoming(effect);
+        return;
+      case 'send':
+        this.#send(effect.message);
+        return;
+      case 'commit':
+        this.#commit(effect.index);
+        return;
+      case 'role':
+        this.#role(effect.role);
+        return;
+      case 'appendFirst':
+        this.#appendOwn(frameKind.leader, null);
+        return;
+      case 'configure':
+        this.#appendOwn(frameKind.configuration, effect.configuration);
+        return;
+      case 'read':
+        this.#answerRead(effect.id, effect.index);
+        return;
+      case 'copy': {
+        const { to } = effect;
+        const { term, commit } = this.#core;
+        this.#host.send(
+          this.log.bucket,
+          { kind: 'pull', from: this.replicaId, to, term, commit },
+          null,
+        );
+      }
+    }
+  }
+
+  #send(message: Message): void {
+    if (message.kind !== 'append' || message.entries.length === 0) {
+      this.#host.send(this.log.bucket, message, null);
+      return;
+    }
+    const range = this.log.frames(message.previousIndex + 1, BATCH_BYTES);
+    if (range === null) return;
+    this.#host.send(this.log.bucket, message, range.bytes.subarray(range.from, range.to));
+  }
+
+  #appendIncoming({ truncateAfter, entries }: Extract<Effect, { kind: 'append' }>): void {
+    const incoming = this.#incoming;
+    assert(incoming !== null, 'entries come with a message');
+    if (truncateAfter !== null) this.log.truncate(truncateAfter);
+    const first = entries[0]?.index ?? Infinity;
+    const { bytes, framesEnd } = incoming;
+    for (let at = incoming.framesAt; at < framesEnd;) {
+      const end = at + frameLength(bytes, at);
+      if (frameIndex(bytes, at) >= first) {
+        const fault = this.log.take(bytes, at, end);
+        if (fault !== null) {
+          this.#host.diverged(this, fault);
+          return;
+        }
+      }
+      at = end;
+    }
+  }
+
+  #appendOwn(kind: FrameFields['kind'], configuration: Configuration | null): void {
+    const payload = configuration === null ? Buffer.alloc(0) : configurationBytes(configuration);
+    const length = FRAME_HEADER_BYTES + payload.length;
+    const place = this.log.begin(length);
+    payload.copy(place.bytes, place.at + FRAME_HEADER_BYTES);
+    const { term } = this.#core;
+    const fields = { kind, term, partition: 0, firstSequence: 0, eventCount: 0 };
+    const index = this.log.finish(place, length, fields);
+    if (kind === frameKind.leader) this.#firstIndex = index;
+    const configurations = configuration === null ? [] : [{ index, configuration }];
+    this.#core.step({ kind: 'appended', configurations });
+  }
+
+  #commit(index: number): void {
+    this.log.commit(index);
+    if (this.#core.role === 'leader' && this.#state !== 'leading' && index >= this.#firstIndex) {
+      this.#enter('leading');
+      this.#started?.resolve();
+    }
+  }
+
+  #role(role: string): void {
+    if (role === 'leader') this.#firstIndex = Infinity;
+    else if (this.#state !== 'starting') this.#enter('following');
+  }
+
+  #enter(state: GroupState): void {
+    if (this.#state === state || this.#state === 'stopped') return;
+    this.#state = state;
+    this.onStateChange(state);
+  }
+
+  /** The index is applied when it is committed: the answer is ready. */
+  #answerRead(id: number, index: number | null): void {
+    this.#reads.get(id)?.resolve(index !== null && this.log.committedIndex >= index);
+    this.#reads.delete(id);
+  }
+}
+
+/** The log as the core sees it: what is not in memory any more is only in segments. */
+function raftLogOf(log: BucketLog): RaftLog {
+  return {
+    get lastIndex() {
+      return log.endIndex;
+    },
+    term: (index) => (index + 1 < log.firstIndexInMemory ? null : log.termAt(index)),
+    batchEnd: (from) => log.frames(from, BATCH_BYTES)?.lastIndex ?? from,
+  };
+}
