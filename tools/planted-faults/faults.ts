@@ -271,7 +271,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'events under another partition key wake a stream and move its end',
     file: 'node/src/engine/feeds.ts',
-    find: 'sameBytes(bytes, at + FRAME_HEADER_BYTES, feed.partitionKey);',
+    find: 'isKey(bytes, at + FRAME_HEADER_BYTES, feed.partitionKey);',
     replace: 'true;',
     ...subscriptions,
   },
