@@ -50,7 +50,6 @@ import {
   type LogPosition,
   type VoteRecord,
 } from './journal-format.ts';
-import { isAlone } from './configuration-format.ts';
 import { DurableMarks } from './durable-marks.ts';
 import type { SealedSegments } from './sealed-segments.ts';
 import { SegmentWriting } from './segment-writing.ts';
@@ -145,7 +144,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
     this.groupId = checkpoint.groupId;
     this.#vote = { term: checkpoint.term, votedFor: checkpoint.votedFor };
     const { end, configuration } = checkpoint;
-    this.#history = new LogHistory(end, configuration);
+    this.#history = new LogHistory(end, configuration, checkpoint.replicaId);
     this.#marks.reset(end.index);
     this.sealed = context.sealed;
     this.young.push(...young);
@@ -181,7 +180,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
 
   /** Whether this replica decides alone: what is durable here is committed. */
   get isAlone(): boolean {
-    return isAlone(this.#history.configuration, this.replicaId);
+    return this.#history.isAlone;
   }
 
   /** Where it ends, frames in flight counted. */

@@ -1,3 +1,5 @@
+import { isAlone } from './configuration-format.ts';
+
 /** A configuration, as in `configuration-format.ts`, and where it stands in the log. */
 export interface PlacedConfiguration {
   readonly index: number;
@@ -6,11 +8,20 @@ export interface PlacedConfiguration {
 
 /** The terms and configurations of a log, by the index where each begins; back to where this start has read from. */
 export class LogHistory {
+  /** Whether the replica decides alone by the configuration in force. Asked for with every append, so it is kept. */
+  isAlone: boolean;
+  readonly #replicaId: Uint8Array;
   /** In the order of the log; there is always one. */
   readonly #configurations: PlacedConfiguration[];
   readonly #terms: { readonly index: number; readonly term: number }[];
 
-  constructor(end: { readonly index: number; readonly term: number }, configuration: Uint8Array) {
+  constructor(
+    end: { readonly index: number; readonly term: number },
+    configuration: Uint8Array,
+    replicaId: Uint8Array,
+  ) {
+    this.#replicaId = replicaId;
+    this.isAlone = isAlone(configuration, replicaId);
     this.#configurations = [{ index: end.index, bytes: configuration }];
     this.#terms = [{ index: end.index, term: end.term }];
   }
@@ -30,12 +41,14 @@ export class LogHistory {
 
   configured(index: number, bytes: Uint8Array): void {
     this.#configurations.push({ index, bytes: Buffer.from(bytes) });
+    this.isAlone = isAlone(this.configuration, this.#replicaId);
   }
 
   /** The log ends with `index` now. */
   truncate(index: number): void {
     while ((this.#configurations.at(-1)?.index ?? 0) > index) this.#configurations.pop();
     while ((this.#terms.at(-1)?.index ?? 0) > index) this.#terms.pop();
+    this.isAlone = isAlone(this.configuration, this.#replicaId);
   }
 
   /** Term of the frame at `index`; null where that is not known. */
