@@ -97,6 +97,9 @@ async function start(config: NodeConfig, warnings: readonly string[]): Promise<v
   process.env['UV_THREADPOOL_SIZE'] ??= String(config.poolThreads);
   // On a machine with much memory V8 lets four times the live heap pile up before it collects.
   setFlagsFromString('--heap-growing-percent=50');
+  // A burst of appends in flight outlives a small young generation. V8 would take them for long-lived and put the objects of
+  // every later append into the old one: measured, a third more CPU per append, for good.
+  setFlagsFromString('--no-allocation-site-pretenuring');
   const { startNode } = await import('./server.ts');
   const { nodeParts } = await import('./parts.ts');
   const log = makeLog(config.logLevel);
