@@ -20,7 +20,7 @@ import {
   type Gathered,
 } from './config/sources.ts';
 
-export type { Compiled, EffectiveSetting, NodeConfig } from './config/compile.ts';
+export type { ClusterConfig, Compiled, EffectiveSetting, NodeConfig } from './config/compile.ts';
 export type { Address } from './config/settings.ts';
 export type { CommandLine, Problem } from './config/sources.ts';
 export { formatEffective, formatProblems, usage } from './config/print.ts';

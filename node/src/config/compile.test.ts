@@ -77,8 +77,17 @@ const samples: Record<SettingKey, readonly [text: string, toml: string, value: S
     { host: '10.0.0.1', port: 9190 },
   ],
   'network.cluster_enabled': ['false', 'false', false],
+  'network.cluster_secret_file': ['/run/secret', '"/run/secret"', '/run/secret'],
   'network.max_connections': ['12', '12', 12],
   'network.mdns': ['true', 'true', true],
+  'network.peers': [
+    'a:1,[::1]:2',
+    '["a:1", "[::1]:2"]',
+    [
+      { host: 'a', port: 1 },
+      { host: '::1', port: 2 },
+    ],
+  ],
   'network.request_timeout_ms': ['5000', '5000', 5000],
   'node.count': ['1', '1', 1],
   'node.index': ['0', '0', 0],
@@ -255,13 +264,9 @@ describe('compatibility with SierraDB 0.3', () => {
     assert.equal(effective({ flags: ['--mdns', '--dir', 'x'] }, 'network.mdns').value, true);
   });
 
-  it('several nodes are refused in one sentence', () => {
-    const sentence = 'clusters come with the next release; this one is a single node';
-    assert.deepEqual(problemsOf({ flags: ['--node-count', '3', '--node-index', '2'] }), [
-      `--node-count: node.count: ${sentence}`,
-    ]);
+  it('a table of all nodes is refused in one sentence', () => {
     assert.deepEqual(problemsOf({ toml: '[[nodes]]\ndir = "a"' }), [
-      `sierradb.toml: nodes: ${sentence}`,
+      'sierradb.toml: nodes: each node has a configuration of its own; network.peers names all of them',
     ]);
   });
 });
@@ -321,10 +326,79 @@ describe('mistakes', () => {
     ['append.strict_versioning', 'yes'],
     ['protocol.default', '4'],
     ['partition.ids', '1,a'],
+    ['network.peers', 'a:1,b'],
   ];
   for (const [key, text] of forms) {
     it(`${key} refuses '${text}'`, () => {
       assert.equal(problemsOf({ flags: ['--set', `${key}=${text}`] }).length, 1);
+    });
+  }
+});
+
+describe('several nodes', () => {
+  const node = (index: number, ...flags: string[]): NodeConfig =>
+    configOf({ flags: ['--node-index', String(index), '--node-count', '3', ...flags] });
+  const address = (port: number, host = '127.0.0.1'): object => ({ host, port });
+
+  it('are a cluster on one machine by default', () => {
+    const { cluster, adminAddress } = node(2);
+    assert.deepEqual(cluster, {
+      index: 2,
+      count: 3,
+      factor: 3,
+      address: address(9192),
+      peers: [address(9190), address(9191), address(9192)],
+      secretFile: null,
+      requestTimeoutMs: 10_000,
+    });
+    assert.deepEqual(adminAddress, address(9292));
+    assert.equal(configOf({}).cluster, null);
+  });
+
+  it('are where network.peers says', () => {
+    const { cluster } = node(1, '--set', 'network.peers=127.0.0.1:1,127.0.0.1:2,127.0.0.1:3');
+    assert.deepEqual(cluster?.address, address(2));
+    const flags = ['--set', 'network.peers=a:1,b:2,c:3', '--set', 'network.cluster_secret_file=s'];
+    const other = node(1, ...flags, '--cluster-address', '0.0.0.0:2').cluster;
+    assert.ok(other !== null);
+    assert.deepEqual(other.address, address(2, '0.0.0.0'));
+    assert.deepEqual(other.peers[1], address(2, 'b'));
+    assert.equal(other.secretFile, 's');
+  });
+
+  it('hold min(nodes, 3) copies unless told otherwise', () => {
+    const factor = (...flags: string[]): number | undefined => configOf({ flags }).cluster?.factor;
+    assert.equal(factor('-n', '2'), 2);
+    assert.equal(factor('-n', '5'), 3);
+    assert.equal(factor('-n', '5', '--set', 'replication.factor=4'), 4);
+    assert.equal(factor('-n', '2', '--set', 'replication.factor=4'), 2);
+  });
+
+  const mistakes: readonly (readonly [sets: readonly string[], problem: string])[] = [
+    [
+      ['node.count=10'],
+      'node.count: must be at most 9 for a cluster that is formed by hand, but is 10',
+    ],
+    [['node.index=3'], 'node.index: must be less than node.count, 3, but is 3'],
+    [['network.peers=a:1'], 'network.peers: must name all 3 nodes of node.count, but names 1'],
+    [
+      ['network.peers=127.0.0.1:1,127.0.0.1:1,127.0.0.1:2'],
+      'network.peers: names an address twice',
+    ],
+    [
+      ['network.cluster_enabled=false'],
+      'network.cluster_enabled: must be true for a cluster of 3 nodes',
+    ],
+    [
+      ['network.cluster_address=0.0.0.0:9190'],
+      'network.cluster_address: 0.0.0.0:9190 can be reached from other machines and needs a secret: network.cluster_secret_file',
+    ],
+  ];
+  for (const [sets, problem] of mistakes) {
+    it(sets.join(' '), () => {
+      const flags = sets.flatMap((set) => ['--set', set]);
+      const [first = ''] = problemsOf({ flags: ['--set', 'node.count=3', ...flags] });
+      assert.equal(first, `--set: ${problem}`);
     });
   }
 });

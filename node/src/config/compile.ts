@@ -11,8 +11,8 @@ import {
   type SettingValue,
   type ValueOf,
 } from './settings.ts';
-import { clustersComeLater, type Gathered, type Given, type Problem } from './sources.ts';
-import { formatAddress, parseSetting } from './values.ts';
+import { type Gathered, type Given, type Problem } from './sources.ts';
+import { CLUSTER_PORT, formatAddress, parseSetting } from './values.ts';
 
 /** What the node runs with. */
 export interface NodeConfig {
@@ -30,7 +30,27 @@ export interface NodeConfig {
   readonly logLevel: string;
   /** Threads of the I/O pool; to be set before its first use. */
   readonly poolThreads: number;
+  /** Null: a single node, without peers. */
+  readonly cluster: ClusterConfig | null;
 }
+
+/** How a node finds the others. What a directory already knows of its cluster wins over it. */
+export interface ClusterConfig {
+  readonly index: number;
+  readonly count: number;
+  /** Copies of every event in a cluster that forms; at most {@link count}. */
+  readonly factor: number;
+  /** Where this node listens for the others. */
+  readonly address: Address;
+  /** Where the nodes are for each other, by index. */
+  readonly peers: readonly Address[];
+  /** Null: the cluster is on loopback and has none. */
+  readonly secretFile: string | null;
+  readonly requestTimeoutMs: number;
+}
+
+/** Nodes of a cluster that is formed by hand. */
+const BY_HAND_MAX = 9;
 
 /** One line of the printed configuration. */
 export interface EffectiveSetting {
@@ -102,7 +122,7 @@ class EffectiveSettings {
   warnings(): string[] {
     const keysByReason = new Map<string, SettingKey[]>();
     for (const { key } of this.#chosen.values()) {
-      const { noEffect } = settingOf(key);
+      const noEffect = this.#noEffectOf(key);
       if (noEffect !== undefined)
         keysByReason.set(noEffect, [...(keysByReason.get(noEffect) ?? []), key]);
     }
@@ -117,8 +137,30 @@ class EffectiveSettings {
     return ignored;
   }
 
+  #noEffectOf(key: SettingKey): string | undefined {
+    const { noEffect, needsPeers } = settingOf(key);
+    const isAlone = needsPeers === true && this.get('node.count') === 1;
+    return noEffect ?? (isAlone ? 'a single node has no peers' : undefined);
+  }
+
+  /** Cluster addresses by index. */
+  peers(): readonly Address[] {
+    const given = this.get('network.peers');
+    if (given.length > 0) return given;
+    return Array.from({ length: this.get('node.count') }, (_, index) => ({
+      host: '127.0.0.1',
+      port: CLUSTER_PORT + index,
+    }));
+  }
+
   #default(key: SettingKey): SettingValue {
     switch (key) {
+      case 'network.admin_address': {
+        const address = defaultOf(key);
+        return { ...address, port: address.port + this.get('node.index') };
+      }
+      case 'network.cluster_address':
+        return this.peers()[this.get('node.index')] ?? defaultOf(key);
       case 'append.max_bytes':
         return Math.min(defaultOf(key), this.frameBytesMax());
       case 'replication.factor':
@@ -136,7 +178,8 @@ class EffectiveSettings {
 
 function defaultOf<K extends SettingKey>(key: K): ValueOf<K> {
   const setting = settingOf(key);
-  if (setting.kind === 'list') return [] as unknown as ValueOf<K>;
+  if (setting.kind === 'list' || setting.kind === 'peers') return [] as unknown as ValueOf<K>;
+  if (setting.kind === 'text') return setting.default as ValueOf<K>;
   const parsed = parseSetting(setting, setting.default);
   if (!parsed.ok) throw new Error(`default of ${key} ${parsed.reason}`);
   return parsed.value as ValueOf<K>;
@@ -154,7 +197,12 @@ function crossChecks(
   };
   const get = settings.get.bind(settings);
   const count = get('node.count');
-  check(count === 1, 'node.count', [], clustersComeLater);
+  check(
+    count <= BY_HAND_MAX,
+    'node.count',
+    [],
+    `must be at most ${BY_HAND_MAX} for a cluster that is formed by hand, but is ${count}`,
+  );
   check(
     get('node.index') < count,
     'node.index',
@@ -164,6 +212,7 @@ function crossChecks(
   checkCounts(settings, check);
   checkSizes(settings, check);
   checkAddresses(settings, check);
+  if (count > 1) checkPeers(settings, check);
   return problems;
 }
 
@@ -220,6 +269,55 @@ function checkAddresses(settings: EffectiveSettings, check: Check): void {
   );
 }
 
+function checkPeers(settings: EffectiveSettings, check: Check): void {
+  const count = settings.get('node.count');
+  const peers = settings.get('network.peers');
+  check(
+    peers.length === count || !settings.isGiven('network.peers'),
+    'network.peers',
+    ['node.count'],
+    `must name all ${count} nodes of node.count, but names ${peers.length}`,
+  );
+  check(
+    new Set(peers.map(formatAddress)).size === peers.length,
+    'network.peers',
+    [],
+    'names an address twice',
+  );
+  check(
+    settings.get('network.cluster_enabled'),
+    'network.cluster_enabled',
+    ['node.count'],
+    `must be true for a cluster of ${count} nodes`,
+  );
+  const address = settings.get('network.cluster_address');
+  check(
+    isLoopback(address.host) || settings.isGiven('network.cluster_secret_file'),
+    'network.cluster_address',
+    ['network.cluster_secret_file', 'network.peers', 'node.index', 'node.count'],
+    `${formatAddress(address)} can be reached from other machines and needs a secret: network.cluster_secret_file`,
+  );
+}
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+function clusterConfig(settings: EffectiveSettings): ClusterConfig | null {
+  const get = settings.get.bind(settings);
+  const count = get('node.count');
+  if (count === 1) return null;
+  const secretFile = get('network.cluster_secret_file');
+  return {
+    index: get('node.index'),
+    count,
+    factor: Math.min(get('replication.factor'), count),
+    address: get('network.cluster_address'),
+    peers: settings.peers(),
+    secretFile: secretFile === '' ? null : secretFile,
+    requestTimeoutMs: get('network.request_timeout_ms'),
+  };
+}
+
 function buildConfig(settings: EffectiveSettings): NodeConfig {
   const get = settings.get.bind(settings);
   return {
@@ -234,6 +332,7 @@ function buildConfig(settings: EffectiveSettings): NodeConfig {
     protocolDefault: protocolDefault(get('protocol.default')),
     logLevel: get('log.level'),
     poolThreads: get('threads.read') + get('threads.write'),
+    cluster: clusterConfig(settings),
   };
 }
 

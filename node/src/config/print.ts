@@ -34,12 +34,17 @@ function splitKey(key: SettingKey): readonly [section: string, name: string] {
 }
 
 function isUnset(value: SettingValue): boolean {
-  return Array.isArray(value) && value.length === 0;
+  return value === '' || (Array.isArray(value) && value.length === 0);
 }
 
 function assignment(name: string, value: SettingValue): string {
-  const plain = typeof value === 'object' && 'host' in value ? formatAddress(value) : value;
-  return stringify({ [name]: plain }).trim();
+  return stringify({ [name]: plain(value) }).trim();
+}
+
+function plain(value: SettingValue): unknown {
+  if (typeof value !== 'object') return value;
+  if ('host' in value) return formatAddress(value);
+  return value.map((item) => (typeof item === 'number' ? item : formatAddress(item)));
 }
 
 export function formatProblems(problems: readonly Problem[]): string {

@@ -12,7 +12,8 @@ export type Kind =
   | 'address'
   | 'clusterAddress'
   | 'choice'
-  | 'list';
+  | 'list'
+  | 'peers';
 
 export interface Setting {
   readonly kind: Kind;
@@ -32,6 +33,8 @@ export interface Setting {
   readonly choices?: readonly string[];
   /** Accepted so that configurations of SierraDB 0.3 load; why it changes nothing. Said once in the log. */
   readonly noEffect?: string;
+  /** It changes nothing on a node without peers; that is said once in the log. */
+  readonly needsPeers?: true;
 }
 
 export const settings = {
@@ -73,7 +76,7 @@ export const settings = {
     kind: 'list',
     default: '',
     doc: 'The buckets of this node.',
-    noEffect: 'a single node holds every bucket',
+    noEffect: 'a single node holds every bucket, and a cluster assigns them',
   },
   'cache.capacity_bytes': {
     kind: 'bytes',
@@ -107,13 +110,13 @@ export const settings = {
     kind: 'milliseconds',
     default: '1000',
     doc: 'Interval of the heartbeats between nodes.',
-    noEffect: 'a single node has no peers',
+    noEffect: 'nodes have a pace of their own: a leader that is silent for a second is replaced',
   },
   'heartbeat.timeout_ms': {
     kind: 'milliseconds',
     default: '6000',
     doc: 'Silence after which a peer counts as gone.',
-    noEffect: 'a single node has no peers',
+    noEffect: 'nodes have a pace of their own: a leader that is silent for a second is replaced',
   },
   'journal.file_bytes': {
     kind: 'bytes',
@@ -141,7 +144,7 @@ export const settings = {
     kind: 'address',
     default: '127.0.0.1:9290',
     flag: 'admin-address',
-    doc: 'Where health and metrics are served. Taken: a warning for the default, an error when configured.',
+    doc: 'Where health and metrics are served; the default’s port grows by the node index. Taken: a warning for the default, an error when configured.',
   },
   'network.client_address': {
     kind: 'address',
@@ -154,14 +157,20 @@ export const settings = {
     kind: 'clusterAddress',
     default: '127.0.0.1:9190',
     flag: 'cluster-address',
-    doc: 'Where other nodes connect: `HOST:PORT` or `/ip4/A/tcp/P`. Opened only when there are peers.',
-    noEffect: 'a single node has no peers',
+    doc: 'Where other nodes connect: `HOST:PORT` or `/ip4/A/tcp/P`. Opened only when there are peers; by default this node’s place in `network.peers`, else 9190 + the node index on loopback.',
+    needsPeers: true,
   },
   'network.cluster_enabled': {
     kind: 'boolean',
     default: 'true',
-    doc: 'Whether to listen for peers.',
-    noEffect: 'a single node has no peers',
+    doc: 'Whether to listen for peers; several nodes must.',
+    needsPeers: true,
+  },
+  'network.cluster_secret_file': {
+    kind: 'text',
+    default: '',
+    doc: 'File with the secret that all nodes of a cluster share. Without one the cluster address must be on loopback.',
+    needsPeers: true,
   },
   'network.max_connections': {
     kind: 'count',
@@ -177,13 +186,19 @@ export const settings = {
     doc: 'Find peers by multicast DNS.',
     noEffect: 'peers are never found by multicast',
   },
+  'network.peers': {
+    kind: 'peers',
+    default: '',
+    doc: 'Cluster addresses of all nodes, in the order of their index; by default 9190 + the index on loopback.',
+    needsPeers: true,
+  },
   'network.request_timeout_ms': {
     kind: 'milliseconds',
     default: '10000',
     min: '100',
     max: '600000',
     doc: 'How long a command may wait for a leader before it is refused with `TRYAGAIN`.',
-    noEffect: 'a single node is its own leader',
+    needsPeers: true,
   },
   'node.count': {
     kind: 'count',
@@ -192,7 +207,7 @@ export const settings = {
     max: '64',
     flag: 'node-count',
     short: 'n',
-    doc: 'Nodes of the cluster. Only 1 in this release.',
+    doc: 'Nodes of the cluster; by hand up to 9.',
   },
   'node.index': {
     kind: 'count',
@@ -214,7 +229,7 @@ export const settings = {
     kind: 'list',
     default: '',
     doc: 'The partitions of this node.',
-    noEffect: 'a single node holds every partition',
+    noEffect: 'a single node holds every partition, and a cluster assigns them',
   },
   'protocol.default': {
     kind: 'choice',
@@ -355,6 +370,7 @@ interface KindValues {
   readonly clusterAddress: Address;
   readonly choice: string;
   readonly list: readonly number[];
+  readonly peers: readonly Address[];
 }
 
 export type ValueOf<K extends SettingKey> = KindValues[(typeof settings)[K]['kind']];

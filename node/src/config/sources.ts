@@ -198,11 +198,11 @@ function takeValue(key: SettingKey | undefined, rest: string[]): string | undefi
 
 function addKey(gathered: Gathered, key: string, raw: unknown, source: string): void {
   if (isSettingKey(key)) gathered.given.push({ key, raw, source });
-  else if (key === 'nodes') gathered.problems.push({ source, key, reason: clustersComeLater });
+  else if (key === 'nodes') gathered.problems.push({ source, key, reason: nodesAreNamed });
   else gathered.problems.push({ source, key, reason: `unknown key${meant(key, settingKeys)}` });
 }
 
-export const clustersComeLater = 'clusters come with the next release; this one is a single node';
+const nodesAreNamed = 'each node has a configuration of its own; network.peers names all of them';
 
 function meant(word: string, known: readonly string[]): string {
   const near = nearest(word, known);

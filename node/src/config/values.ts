@@ -23,7 +23,7 @@ const units: Readonly<Record<string, number>> = {
 };
 
 /** Port of the cluster listener where an address leaves it to us (`tcp/0`). */
-const CLUSTER_PORT = 9190;
+export const CLUSTER_PORT = 9190;
 
 /** `raw` is a TOML value or a string. */
 export function parseSetting(setting: Setting, raw: unknown): Parsed {
@@ -50,6 +50,8 @@ export function parseSetting(setting: Setting, raw: unknown): Parsed {
       return parseClusterAddress(raw);
     case 'list':
       return parseList(raw);
+    case 'peers':
+      return parsePeers(raw);
   }
 }
 
@@ -123,6 +125,15 @@ function parseList(raw: unknown): Parsed {
   return numbers.every((number) => number !== null && number >= 0)
     ? value(numbers as number[])
     : fault(expected('a list of whole numbers', raw));
+}
+
+function parsePeers(raw: unknown): Parsed {
+  const items = typeof raw === 'string' ? raw.split(',').filter((item) => item.trim() !== '') : raw;
+  const parsed = Array.isArray(items) ? items.map(parseClusterAddress) : [fault('')];
+  const addresses = parsed.flatMap((each) => (each.ok ? [each.value as Address] : []));
+  return addresses.length === parsed.length
+    ? value(addresses)
+    : fault(expected('a list of HOST:PORT', raw));
 }
 
 function expected(what: string, raw: unknown): string {

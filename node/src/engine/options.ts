@@ -69,6 +69,8 @@ export interface StoreEnvironment {
   readonly replication?: {
     readonly timing: GroupTiming;
     readonly host: GroupHost;
+    /** UUID: to which the directory belongs from now on; another one is refused. */
+    readonly clusterId?: string;
     /** What a new directory holds. */
     readonly replicas: readonly ReplicaPlan[];
   };

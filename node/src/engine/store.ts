@@ -16,7 +16,7 @@ import type { Random } from '../../../common/random.ts';
 import { type GroupHost, type GroupTiming, RaftGroup } from '../replication/raft-group.ts';
 import { DamageError } from '../storage/errors.ts';
 import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
-import { Storage } from '../storage/storage.ts';
+import { Storage, type StorageEnvironment } from '../storage/storage.ts';
 import { BucketWriter } from './bucket-writer.ts';
 import { EventCursor } from './event-cursor.ts';
 import { BucketFeeds } from './feeds.ts';
@@ -97,7 +97,7 @@ export class Store implements EventStore, AsyncDisposable {
     failed.promise.catch(() => undefined);
     const storage = await Storage.open(directory, options, {
       ...environment,
-      ...(environment.replication && { replicas: environment.replication.replicas }),
+      ...(environment.replication && storedOf(environment.replication)),
       onFatal: (error) => {
         if (store !== null) store.#fail(error);
         failed.reject(error);
@@ -471,6 +471,15 @@ const leadershipLost = (): SierraError =>
     'QUORUMFAILED',
     'write outcome unknown, leadership changed, retry with the same EVENT_ID',
   );
+
+/** What the storage has to know of the cluster. */
+const storedOf = ({
+  clusterId,
+  replicas,
+}: NonNullable<StoreEnvironment['replication']>): Pick<
+  StorageEnvironment,
+  'clusterId' | 'replicas'
+> => ({ replicas, ...(clusterId !== undefined && { clusterId }) });
 
 /** A node without peers. */
 const alone = (random: Random): { readonly timing: GroupTiming; readonly host: GroupHost } => ({

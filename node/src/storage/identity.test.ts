@@ -3,10 +3,11 @@ import test from 'node:test';
 
 import { seededRandom } from '../../../common/random.ts';
 import { OpenError } from './errors.ts';
-import { checkCounts, drawIdentity, readIdentity, writeIdentity } from './identity.ts';
+import { checkCounts, claimIdentity, drawIdentity, drawUuid, readIdentity, writeIdentity } from './identity.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 
-const identity = drawIdentity(seededRandom(1), 4, 32);
+const random = seededRandom(1);
+const identity = { ...drawIdentity(random, 4, 32), clusterId: drawUuid(random) };
 
 async function written(
   change: (text: string) => string = (text) => text,
@@ -41,6 +42,25 @@ test('member and cluster have version-4 UUIDs of their own', () => {
   assert.match(identity.memberId, uuid);
   assert.match(identity.clusterId, uuid);
   assert.notEqual(identity.memberId, identity.clusterId);
+});
+
+test('a new directory gets one, which no cluster has yet, and keeps it', async () => {
+  const files = new MemoryFileSystem();
+  await files.makeDirectory('/data');
+  const counts = { bucketCount: 4, partitionCount: 32 };
+  const claimed = await claimIdentity(files, '/data', random, counts);
+  assert.deepEqual([claimed.clusterId, claimed.initialized], [null, false]);
+  assert.deepEqual(await claimIdentity(files, '/data', random, counts), claimed);
+});
+
+test('data without an identity are no new directory', async () => {
+  const files = new MemoryFileSystem();
+  await files.makeDirectory('/data/journal');
+  const counts = { bucketCount: 4, partitionCount: 32 };
+  await assert.rejects(claimIdentity(files, '/data', random, counts), {
+    reason: 'damaged',
+    message: '/data holds journal but no identity.json: it is damaged, not new',
+  });
 });
 
 test('a directory without one has none', async () => {

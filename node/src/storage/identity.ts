@@ -15,7 +15,8 @@ export interface Identity {
   readonly formatVersion: number;
   /** Drawn when the disk is first used; dies with it. */
   readonly memberId: string;
-  readonly clusterId: string;
+  /** Null until a cluster has taken the member in; a lone node draws its own. */
+  readonly clusterId: string | null;
   readonly bucketCount: number;
   readonly partitionCount: number;
   /** Starts so far. Peers will refuse a lower one: a copied or rolled-back disk. */
@@ -32,7 +33,7 @@ export function drawIdentity(
   return {
     formatVersion: FORMAT_VERSION,
     memberId: drawUuid(random),
-    clusterId: drawUuid(random),
+    clusterId: null,
     bucketCount,
     partitionCount,
     bootCount: 0,
@@ -40,7 +41,8 @@ export function drawIdentity(
   };
 }
 
-function drawUuid(random: Random): string {
+/** A random UUID, version 4. */
+export function drawUuid(random: Random): string {
   const bytes = Buffer.alloc(16);
   random.fill(bytes);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
@@ -70,6 +72,31 @@ export async function readIdentity(files: FileSystem, directory: string): Promis
   return identity;
 }
 
+/**
+ * The directory's identity; a new directory gets one before anything else is in it. It must exist. Rejects with {@link OpenError}
+ * where there are data without an identity: that is no new directory.
+ */
+export async function claimIdentity(
+  files: FileSystem,
+  directory: string,
+  random: Random,
+  counts: { readonly bucketCount: number; readonly partitionCount: number },
+): Promise<Identity> {
+  const known = await readIdentity(files, directory);
+  if (known !== null) return known;
+  const names = await files.list(directory);
+  const data = names.filter((name) => name === 'journal' || name === 'buckets');
+  if (data.length > 0) {
+    throw new OpenError(
+      'damaged',
+      `${directory} holds ${data.join(' and ')} but no identity.json: it is damaged, not new`,
+    );
+  }
+  const identity = drawIdentity(random, counts.bucketCount, counts.partitionCount);
+  await writeIdentity(files, directory, identity);
+  return identity;
+}
+
 const checksum = (identity: Identity): string =>
   crc32c(Buffer.from(JSON.stringify(identity)))
     .toString(16)
@@ -83,7 +110,7 @@ function parse(text: string): Identity | null {
     const whole =
       typeof value.formatVersion === 'number' &&
       typeof value.memberId === 'string' &&
-      typeof value.clusterId === 'string' &&
+      (typeof value.clusterId === 'string' || value.clusterId === null) &&
       typeof value.bucketCount === 'number' &&
       typeof value.partitionCount === 'number' &&
       typeof value.bootCount === 'number' &&

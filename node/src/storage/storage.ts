@@ -25,9 +25,9 @@ import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { FilterForest } from './filter-forest.ts';
 import {
   checkCounts,
-  drawIdentity,
+  claimIdentity,
+  drawUuid,
   type Identity,
-  readIdentity,
   writeIdentity,
 } from './identity.ts';
 import { type IndexBuilds } from './index-builds.ts';
@@ -79,6 +79,8 @@ export interface StorageEnvironment {
   readonly random: Random;
   readonly observer: StorageObserver;
   readonly builds: IndexBuilds;
+  /** The cluster that the directory belongs to; absent: whichever it is, and a new one draws its own. */
+  readonly clusterId?: string;
   /** What a new directory holds; absent: every bucket, each a group of one. */
   readonly replicas?: readonly ReplicaPlan[];
   readonly onFatal: (error: Error) => void;
@@ -87,8 +89,11 @@ export interface StorageEnvironment {
 /** A disk that does not answer for this long is gone. */
 const HANG_MS = 10_000;
 
+/** Of a directory that is open. */
+export type OpenIdentity = Identity & { readonly clusterId: string };
+
 export class Storage {
-  readonly identity: Identity;
+  readonly identity: OpenIdentity;
   readonly logs: readonly BucketLog[];
   readonly space: SpaceGuard;
   readonly cache: BlockCache;
@@ -103,7 +108,7 @@ export class Storage {
   #failure: Error | null = null;
 
   private constructor(
-    identity: Identity,
+    identity: OpenIdentity,
     logs: readonly BucketLog[],
     parts: { space: SpaceGuard; cache: BlockCache; openFiles: OpenFiles; lock: DirectoryLock },
     environment: StorageEnvironment,
@@ -319,7 +324,7 @@ class Opening {
 
   /** Runs all steps; after a failure nothing of the attempt goes on. */
   async run(
-    make: (identity: Identity, logs: BucketLog[], parts: OpenParts) => Storage,
+    make: (identity: OpenIdentity, logs: BucketLog[], parts: OpenParts) => Storage,
   ): Promise<Storage> {
     try {
       return await this.#run(make);
@@ -330,7 +335,7 @@ class Opening {
   }
 
   async #run(
-    make: (identity: Identity, logs: BucketLog[], parts: OpenParts) => Storage,
+    make: (identity: OpenIdentity, logs: BucketLog[], parts: OpenParts) => Storage,
   ): Promise<Storage> {
     const { files } = this.#environment;
     const { bucketCount, partitionCount } = this.#settings;
@@ -356,30 +361,19 @@ class Opening {
     return storage;
   }
 
-  /** The directory's identity; a new directory gets one before anything else is in it. */
-  async #identify(): Promise<Identity> {
-    const { files, random } = this.#environment;
-    const { bucketCount, partitionCount } = this.#settings;
-    let identity = await readIdentity(files, this.#directory);
-    if (identity === null) {
-      await this.#refuseForeign();
-      identity = drawIdentity(random, bucketCount, partitionCount);
-      await writeIdentity(files, this.#directory, identity);
-    }
-    if (!identity.initialized) await this.#makeFolders();
-    return identity;
-  }
-
-  /** Data without an identity is not a new directory. */
-  async #refuseForeign(): Promise<void> {
-    const names = await this.#environment.files.list(this.#directory);
-    const data = names.filter((name) => name === 'journal' || name === 'buckets');
-    if (data.length > 0) {
+  async #identify(): Promise<OpenIdentity> {
+    const { files, random, clusterId } = this.#environment;
+    const known = await claimIdentity(files, this.#directory, random, this.#settings);
+    if (clusterId !== undefined && (known.clusterId ?? clusterId) !== clusterId) {
       throw new OpenError(
-        'damaged',
-        `${this.#directory} holds ${data.join(' and ')} but no identity.json: it is damaged, not new`,
+        'mismatch',
+        `${this.#directory} belongs to cluster ${String(known.clusterId)} and cannot be opened for cluster ${clusterId}`,
       );
     }
+    const identity = { ...known, clusterId: known.clusterId ?? clusterId ?? drawUuid(random) };
+    if (known.clusterId === null) await writeIdentity(files, this.#directory, identity);
+    if (!identity.initialized) await this.#makeFolders();
+    return identity;
   }
 
   /** Also clears what a first start left that did not come to its end; nothing was acknowledged by it. */
