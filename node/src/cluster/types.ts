@@ -1,27 +1,16 @@
 /** The words between the parts of a member: who it knows, what it answers to others, how a command reaches a leader. */
 import type { Assignment, Member } from '../../../common/assignment.ts';
 import type { AssignmentUpdate, NodeStatus } from '../../../common/cluster-contract.ts';
+import type { PeerRequests, Sender } from '../replication/peer-requests.ts';
+import type { SegmentListing } from '../replication/segment-serving.ts';
+
+export { PeerError } from '../replication/peer-requests.ts';
+export type { PeerOutcome, PeerRequests, Sender } from '../replication/peer-requests.ts';
+export type { SegmentListing } from '../replication/segment-serving.ts';
 
 /** Refused by a rule of the cluster; answered with 409 and the reason. */
 export class ClusterRefusal extends Error {
   override readonly name = 'ClusterRefusal';
-}
-
-/** What a request says of its sender. */
-export interface Sender {
-  /** Member id. */
-  readonly member: string;
-  /** UUID, null while it forms. */
-  readonly cluster: string | null;
-  readonly boot: number;
-  readonly bucketCount: number;
-  readonly partitionCount: number;
-}
-
-export interface SegmentListing {
-  readonly segment: number;
-  /** Bytes of committed frames and the header, as far as they are in the file. */
-  readonly bytes: number;
 }
 
 /** What a member answers to other members; `http/cluster-server.ts` calls it. Each may throw {@link ClusterRefusal}. */
@@ -38,19 +27,6 @@ export interface MemberService {
   segments(bucket: number): readonly SegmentListing[];
   /** Bytes `from` to `to` (exclusive) of a segment, committed frames only. */
   readSegment(bucket: number, segment: number, from: number, to: number): Promise<Buffer>;
-}
-
-/** How a member reaches another one; implemented by the peer network. */
-export interface PeerRequests {
-  /** POST with a body; resolves with the answer's body. Rejects when the member is away, refuses, or takes too long. */
-  post(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer>;
-  /** GET with an optional byte range. */
-  get(
-    member: string,
-    path: string,
-    range: { readonly from: number; readonly to: number } | null,
-    signal: AbortSignal,
-  ): Promise<Buffer>;
 }
 
 /** What the router asks of the cluster. */

@@ -10,7 +10,14 @@
 import { assert } from '../../../common/assert.ts';
 import type { Random } from '../../../common/random.ts';
 import type { ApplyFrame, BucketLog, FrameFields, FramePlace } from '../storage/bucket-log.ts';
-import { FRAME_HEADER_BYTES, frameIndex, frameKind, frameLength } from '../storage/frame-format.ts';
+import {
+  FRAME_HEADER_BYTES,
+  frameCrc,
+  frameIndex,
+  frameKind,
+  frameKindOf,
+  frameLength,
+} from '../storage/frame-format.ts';
 import {
   configurationBytes,
   configurationOf,
@@ -21,7 +28,14 @@ import {
   type WireMessage,
 } from './message-format.ts';
 import { RaftCore } from './raft/core.ts';
-import type { Configuration, Effect, Message, RaftLog, ReplicaId } from './raft/types.ts';
+import type {
+  Configuration,
+  Effect,
+  Message,
+  PlacedConfiguration,
+  RaftLog,
+  ReplicaId,
+} from './raft/types.ts';
 import type { GroupState, ReplicatedLog } from './replicated-log.ts';
 
 /** Frames of one message, bytes. */
@@ -43,6 +57,11 @@ export interface GroupTiming {
   readonly heartbeatTicks: number;
 }
 
+interface DurableWait {
+  readonly index: number;
+  readonly resolve: () => void;
+}
+
 export class RaftGroup implements ReplicatedLog {
   readonly log: BucketLog;
   readonly replicaId: ReplicaId;
@@ -57,6 +76,7 @@ export class RaftGroup implements ReplicatedLog {
   /** Frames of the message that is being stepped. */
   #incoming: Received | null = null;
   #started: PromiseWithResolvers<void> | null = null;
+  #durableWaits: DurableWait[] = [];
   #reads = new Map<number, PromiseWithResolvers<boolean>>();
   #readIds = 0;
   /** Reads that wait for the next flush: they share one confirmation. */
@@ -81,6 +101,7 @@ export class RaftGroup implements ReplicatedLog {
     );
     log.onDurable = (index): void => {
       this.#step({ kind: 'durable', index });
+      if (this.#durableWaits.length > 0) this.#wakeDurable();
     };
     log.onVoteDurable = (vote): void => {
       const { votedFor: id } = vote;
@@ -165,12 +186,49 @@ export class RaftGroup implements ReplicatedLog {
     const { message } = received;
     if (this.#state === 'stopped' || this.#state === 'starting') return;
     if (message.to !== this.replicaId) return;
-    if (message.kind === 'pull') this.#host.pull(this, message.from, message.commit);
-    else if (message.kind === 'pulled') this.#copied(message);
+    if (message.kind === 'pull') {
+      if (this.#core.role !== 'leader') this.#host.pull(this, message.from, message.commit);
+    } else if (message.kind === 'pulled') this.#copied(message);
     else this.#receive(received, message);
   }
 
-  /** A copy that the leader asked for has ended. */
+  /** Resolves when the log is durable here up to `index`, or the group stops. */
+  durable(index: number): Promise<void> {
+    if (this.#core.durable >= index || this.#state === 'stopped') return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#durableWaits.push({ index, resolve });
+    return promise;
+  }
+
+  /**
+   * Takes frames that are committed, as they stand in another replica's segments: whole, checked, in order, the first one
+   * at most one behind this log's end. Own frames that are others give way. Returns what does not continue the log.
+   */
+  takeCommitted(bytes: Buffer, from: number, to: number): string | null {
+    const { log } = this;
+    let after = Infinity;
+    let last = log.committedIndex;
+    const configurations: PlacedConfiguration[] = [];
+    let fault: string | null = null;
+    for (let at = from; at < to; at += frameLength(bytes, at)) {
+      const index = frameIndex(bytes, at);
+      if (index <= log.committedIndex) continue;
+      if (index > log.endIndex || log.crcAt(index) !== frameCrc(bytes, at)) {
+        if (index <= log.endIndex) after = Math.min(after, index - 1);
+        fault = this.#takeInstead(bytes, at, index);
+        if (fault !== null) break;
+        const configuration = configurationAt(bytes, at);
+        if (configuration !== null) configurations.push({ index, configuration });
+      }
+      last = index;
+    }
+    const term = log.termAt(last) ?? 0;
+    const truncateAfter = after === Infinity ? null : after;
+    this.#step({ kind: 'copiedHere', index: last, term, truncateAfter, configurations });
+    return fault;
+  }
+
+  /** A copy that the leader asked for has ended: everything up to `index` is durable here; null: it failed. */
   pulled(leader: ReplicaId, index: number | null): void {
     const { term } = this.#core;
     const message = { kind: 'pulled', from: this.replicaId, to: leader, term, index } as const;
@@ -196,6 +254,23 @@ export class RaftGroup implements ReplicatedLog {
     this.#enter('stopped');
     for (const { resolve } of this.#reads.values()) resolve(false);
     this.#reads.clear();
+    this.#wakeDurable();
+  }
+
+  /** Puts a frame in the place of what the log has from `index` on. */
+  #takeInstead(bytes: Buffer, at: number, index: number): string | null {
+    // Every leader has what is committed: this one has been replaced, and will hear of it.
+    if (this.#core.role === 'leader') return 'this replica leads';
+    this.log.truncate(index - 1);
+    return this.log.take(bytes, at, at + frameLength(bytes, at));
+  }
+
+  #wakeDurable(): void {
+    const waits = this.#durableWaits;
+    const isDone = ({ index }: DurableWait): boolean =>
+      this.#core.durable >= index || this.#state === 'stopped';
+    this.#durableWaits = waits.filter((wait) => !isDone(wait));
+    for (const wait of waits) if (isDone(wait)) wait.resolve();
   }
 
   #copied({ from, index }: Extract<CopyMessage, { kind: 'pulled' }>): void {
@@ -322,6 +397,12 @@ export class RaftGroup implements ReplicatedLog {
     this.#reads.get(id)?.resolve(index !== null && this.log.committedIndex >= index);
     this.#reads.delete(id);
   }
+}
+
+/** The configuration that a frame holds, or null for any other frame. */
+function configurationAt(bytes: Buffer, at: number): Configuration | null {
+  if (frameKindOf(bytes, at) !== frameKind.configuration) return null;
+  return configurationOf(bytes.subarray(at + FRAME_HEADER_BYTES, at + frameLength(bytes, at)));
 }
 
 /** The log as the core sees it: what is not in memory any more is only in segments. */

@@ -206,6 +206,16 @@ export class BucketLog extends KnownDamage implements JournalParty {
     return this.#next.length;
   }
 
+  /** Where the committed part ends. */
+  get committedEnd(): LogPosition {
+    return { ...this.#committed };
+  }
+
+  /** Where frames begin in a segment. */
+  get segmentHeaderBytes(): number {
+    return this.#headerBytes;
+  }
+
   get committedIndex(): number {
     return this.#committed.index;
   }
@@ -343,7 +353,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
     const index = frameIndex(bytes, from);
     if (index <= this.#committed.index) return null;
     if (index <= this.#end.index) {
-      if (this.#crcAt(index) === frameCrc(bytes, from)) return null;
+      if (this.crcAt(index) === frameCrc(bytes, from)) return null;
       this.truncate(index - 1);
     }
     const fault = chainFault(this.#end, this.#headerBytes, bytes, from);
@@ -509,7 +519,8 @@ export class BucketLog extends KnownDamage implements JournalParty {
     }
   }
 
-  #crcAt(index: number): number | null {
+  /** Checksum of the frame at `index`; null where it is not in memory. */
+  crcAt(index: number): number | null {
     const chunk = this.#tail.chunkOf(index);
     if (chunk === null) return null;
     return frameCrc(chunk.buffer, chunk.frames[index - chunk.firstIndex] as number);

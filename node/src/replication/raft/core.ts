@@ -44,6 +44,8 @@ import type {
   VoteRequest,
 } from './types.ts';
 
+type CopiedHere = Extract<Input, { kind: 'copiedHere' }>;
+
 export interface RaftOptions {
   readonly id: ReplicaId;
   /** A follower that has heard nothing for this many ticks, up to twice as many by chance, campaigns. */
@@ -120,6 +122,11 @@ export class RaftCore {
     return this.#commit;
   }
 
+  /** How far the log is durable here. */
+  get durable(): number {
+    return this.#durable;
+  }
+
   get configuration(): Configuration {
     return (this.#configurations.at(-1) as PlacedConfiguration).configuration;
   }
@@ -179,6 +186,9 @@ export class RaftCore {
         return;
       case 'copied':
         this.#leadership?.copied(input.to, input.index);
+        return;
+      case 'copiedHere':
+        this.#copiedHere(input);
         return;
       case 'damaged':
         this.#damaged(input.isDamaged);
@@ -511,15 +521,32 @@ export class RaftCore {
   #append(firstIndex: number, entries: readonly Entry[]): void {
     const { lastIndex } = this.#log;
     const truncateAfter = firstIndex <= lastIndex ? firstIndex - 1 : null;
-    if (truncateAfter !== null) {
-      assert(truncateAfter >= this.#commit, 'a committed entry is never truncated');
-      this.#durable = Math.min(this.#durable, truncateAfter);
-      this.#configurations = this.#configurations.filter(({ index }) => index <= truncateAfter);
-    }
+    if (truncateAfter !== null) this.#truncated(truncateAfter);
     for (const { index, configuration } of entries) {
       if (configuration !== null) this.#configurations.push({ index, configuration });
     }
     this.#effects.push({ kind: 'append', truncateAfter, entries });
+  }
+
+  #truncated(after: number): void {
+    assert(after >= this.#commit, 'a committed entry is never truncated');
+    this.#durable = Math.min(this.#durable, after);
+    this.#agreed = Math.min(this.#agreed, after);
+    this.#configurations = this.#configurations.filter(({ index }) => index <= after);
+  }
+
+  /**
+   * What is committed anywhere is in the log of every leader to come. A leader of an earlier term may lack it, so nothing is
+   * acknowledged for it: the loop tells whoever asked for the copy, once it is durable.
+   */
+  #copiedHere({ index, term, truncateAfter, configurations }: CopiedHere): void {
+    // A leader has what is committed, and counts for itself.
+    if (this.#role === 'leader') return;
+    // Whoever has entries of a term is in it, or later.
+    if (term > this.term) this.#follow(term, null);
+    if (truncateAfter !== null) this.#truncated(truncateAfter);
+    this.#configurations.push(...configurations);
+    this.#commitUpTo(index);
   }
 
   /** The latest entry at or before `index` that may agree with a leader whose entry there is of `term`. */

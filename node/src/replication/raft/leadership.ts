@@ -123,6 +123,7 @@ export class Leadership {
       case 'heartbeatReply':
         progress.round = Math.max(progress.round, message.round);
         progress.beat();
+        if (progress.copyBeat()) this.#askForCopy(message.from, progress);
         if (progress.match < this.#context.log.lastIndex) this.#sendTo(message.from);
         this.#answerReads();
         return;
@@ -196,7 +197,7 @@ export class Leadership {
       const previousTerm = log.term(previousIndex);
       if (previousTerm === null) {
         progress.beginCopy();
-        this.#context.perform({ kind: 'copy', to, from: progress.match });
+        this.#askForCopy(to, progress);
         return;
       }
       const last = next > log.lastIndex ? previousIndex : log.batchEnd(next);
@@ -207,6 +208,10 @@ export class Leadership {
         ...{ previousIndex, previousTerm, entries, commit },
       });
     }
+  }
+
+  #askForCopy(to: ReplicaId, { match }: Progress): void {
+    this.#context.perform({ kind: 'copy', to, from: match });
   }
 
   /** First and last entry of a message; what lies between is the transport's. */

@@ -18,6 +18,9 @@ export type ProgressState = 'probe' | 'stream' | 'copy';
 /** Messages with entries that may be unanswered. More would only queue in front of the follower's disk. */
 export const IN_FLIGHT_MAX = 2;
 
+/** Heartbeats after which a copy of which nothing is heard is asked for again: the request or its answer may be lost. */
+const COPY_BEATS = 20;
+
 /** Heartbeats without an answer to entries after which they count as lost. A slow disk answers late, not never. */
 const SILENT_BEATS = 10;
 
@@ -42,6 +45,13 @@ export class Progress {
   get maySend(): boolean {
     if (this.state === 'copy') return false;
     return this.#inFlight < (this.state === 'probe' ? 1 : IN_FLIGHT_MAX);
+  }
+
+  /** It has answered a heartbeat while it copies. True when the copy should be asked for again; asking twice does no harm. */
+  copyBeat(): boolean {
+    if (this.state !== 'copy') return false;
+    this.#beats = (this.#beats + 1) % COPY_BEATS;
+    return this.#beats === 0;
   }
 
   /** It has answered a heartbeat. Messages that stay unanswered for long may have been lost on the way: they are sent again. */

@@ -163,6 +163,18 @@ export type Input =
   | { readonly kind: 'change'; readonly configuration: Configuration }
   /** The copy to a follower has ended: it has everything up to `index`; null: it failed. */
   | { readonly kind: 'copied'; readonly to: ReplicaId; readonly index: number | null }
+  /**
+   * The loop has copied entries that are committed, up to `index`, from another replica's segments into this log: own ones
+   * behind `truncateAfter` were not the same and are forgotten; the configurations are those among what was added, `term`
+   * is the last one's. A replica that leads has nothing to add.
+   */
+  | {
+      readonly kind: 'copiedHere';
+      readonly index: number;
+      readonly term: number;
+      readonly truncateAfter: number | null;
+      readonly configurations: readonly PlacedConfiguration[];
+    }
   /** The replica's log is damaged, or whole again. Damaged, it neither votes, campaigns nor acknowledges. */
   | { readonly kind: 'damaged'; readonly isDamaged: boolean };
 

@@ -1,0 +1,199 @@
+/**
+ * The network under the groups of one node: messages to other members over HTTP, and what else members ask of each other.
+ *
+ * ```ts
+ * const network = new PeerNetwork({ self: () => sender, memberOf, addressOf, random: systemRandom });
+ * const store = await openStore(directory, options, { replication: { host: network, timing, replicas } });
+ * network.attach((bucket) => store.group(bucket));
+ * // … the cluster server gives it what arrives:
+ * network.receive(batch);
+ * ```
+ *
+ * Invariants
+ * - `send` copies and returns; a peer that is away, slow or frozen costs bounded memory and nobody else's time.
+ * - Nothing that the network does can fail the node: failures are counted, and messages repeated by the groups.
+ */
+import { clusterHeaders } from '../../../common/cluster-contract.ts';
+import type { Random } from '../../../common/random.ts';
+import { LogCopies, type LogCopyOptions } from './log-copies.ts';
+import { decodeBatch, encodeMessage, type WireMessage } from './message-format.ts';
+import { defaultPeerLimits, Peer, type PeerLimits } from './peer.ts';
+import { type ByteRange, PeerError, type PeerRequests, type Sender } from './peer-requests.ts';
+import type { GroupHost, RaftGroup } from './raft-group.ts';
+import type { ReplicaId } from './raft/types.ts';
+import { peerSegments } from './segment-requests.ts';
+
+export interface PeerNetworkOptions {
+  /** Who this node is, now: what it says may change when a cluster forms. */
+  readonly self: () => Sender;
+  /** Shared secret of the cluster. */
+  readonly secret?: string | null;
+  /** Member id of a replica of a bucket, or null where that is not known (any more). */
+  readonly memberOf: (bucket: number, replica: ReplicaId) => string | null;
+  /** `host:port` of a member, or null where that is not known. */
+  readonly addressOf: (member: string) => string | null;
+  readonly random: Random;
+  readonly limits?: Partial<PeerLimits>;
+  readonly copies?: Partial<LogCopyOptions>;
+  /** A group's log does not continue its leader's. */
+  readonly onDiverged?: (group: RaftGroup, reason: string) => void;
+}
+
+export interface PeerStatistics {
+  readonly requests: number;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly failures: number;
+  readonly dropped: number;
+  readonly lastFailure: string | null;
+}
+
+export class PeerNetwork implements GroupHost, PeerRequests {
+  readonly random: Random;
+  readonly copies: LogCopies;
+  readonly #options: PeerNetworkOptions;
+  readonly #limits: PeerLimits;
+  readonly #peers = new Map<string, Peer>();
+  #groupOf: (bucket: number) => RaftGroup | undefined = () => undefined;
+  #isClosed = false;
+  #received = 0;
+  #unaddressed = 0;
+  #sender: Sender | null = null;
+  #senderHeaders: readonly string[] = [];
+
+  constructor(options: PeerNetworkOptions) {
+    this.#options = options;
+    this.random = options.random;
+    this.#limits = { ...defaultPeerLimits, ...options.limits };
+    this.copies = new LogCopies(peerSegments(this), options.memberOf, options.copies);
+  }
+
+  /** Where messages go from now on. */
+  attach(groupOf: (bucket: number) => RaftGroup | undefined): void {
+    this.#groupOf = groupOf;
+  }
+
+  send(bucket: number, message: WireMessage, frames: Uint8Array | null): void {
+    if (this.#isClosed) return;
+    const member = this.#options.memberOf(bucket, message.to);
+    const peer = member === null ? null : this.#peer(member);
+    if (peer === null) {
+      this.#unaddressed += 1;
+      return;
+    }
+    peer.send(message.kind, encodeMessage(bucket, message, frames));
+  }
+
+  /** Messages of another member's groups. Throws a `RangeError` for what is none. */
+  receive(batch: Buffer): void {
+    if (this.#isClosed) return;
+    for (const received of decodeBatch(batch)) {
+      this.#received += 1;
+      this.#groupOf(received.bucket)?.receive(received);
+    }
+  }
+
+  pull(group: RaftGroup, from: ReplicaId, commit: number): void {
+    if (!this.#isClosed) this.copies.begin(group, from, commit);
+  }
+
+  diverged(group: RaftGroup, reason: string): void {
+    this.#options.onDiverged?.(group, reason);
+  }
+
+  async post(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer> {
+    return this.#reachable(member).request('POST', path, { body }, signal);
+  }
+
+  async put(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer> {
+    return this.#reachable(member).request('PUT', path, { body }, signal);
+  }
+
+  async get(
+    member: string,
+    path: string,
+    range: ByteRange | null,
+    signal: AbortSignal,
+  ): Promise<Buffer> {
+    return this.#reachable(member).request('GET', path, { range }, signal);
+  }
+
+  /** By member id: both lanes together. */
+  statistics(): Map<string, PeerStatistics> {
+    const found = new Map<string, PeerStatistics>();
+    for (const [member, peer] of this.#peers) {
+      const { control, data } = peer.statistics;
+      found.set(member, {
+        requests: control.requests + data.requests,
+        messages: control.messages + data.messages,
+        bytes: control.bytes + data.bytes,
+        failures: control.failures + data.failures,
+        dropped: control.dropped + data.dropped,
+        lastFailure: control.lastFailure ?? data.lastFailure,
+      });
+    }
+    return found;
+  }
+
+  /** Messages that have arrived. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Messages to replicas of which no member or address is known. */
+  get unaddressed(): number {
+    return this.#unaddressed;
+  }
+
+  /** Forgets connections to members that have left. */
+  forget(member: string): void {
+    this.#peers.get(member)?.close();
+    this.#peers.delete(member);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.copies.close();
+    for (const peer of this.#peers.values()) peer.close();
+    this.#peers.clear();
+  }
+
+  #reachable(member: string): Peer {
+    const peer = this.#isClosed ? null : this.#peer(member);
+    if (peer === null) throw new PeerError(`no address of member ${member}`, 'not done');
+    return peer;
+  }
+
+  /** A member that has moved gets new connections. */
+  #peer(member: string): Peer | null {
+    const address = this.#options.addressOf(member);
+    const known = this.#peers.get(member);
+    if (known !== undefined && known.address === address) return known;
+    known?.close();
+    this.#peers.delete(member);
+    if (address === null) return null;
+    const peer = new Peer(address, () => this.#headers(), this.#limits);
+    this.#peers.set(member, peer);
+    return peer;
+  }
+
+  #headers(): string[] {
+    const sender = this.#options.self();
+    if (sender !== this.#sender) {
+      this.#sender = sender;
+      this.#senderHeaders = headersOf(sender, this.#options.secret ?? null);
+    }
+    return [...this.#senderHeaders];
+  }
+}
+
+function headersOf(sender: Sender, secret: string | null): readonly string[] {
+  const { member, cluster, boot, bucketCount, partitionCount } = sender;
+  return [
+    ...[clusterHeaders.member, member],
+    ...[clusterHeaders.boot, String(boot)],
+    ...[clusterHeaders.counts, `${String(bucketCount)}/${String(partitionCount)}`],
+    ...(cluster === null ? [] : [clusterHeaders.cluster, cluster]),
+    ...(secret === null ? [] : ['authorization', `Bearer ${secret}`]),
+  ];
+}

@@ -1,0 +1,52 @@
+/** What members ask of each other besides the messages of their groups: who asks, and how an answer fails. */
+
+/** What a request says of its sender. */
+export interface Sender {
+  /** Member id. */
+  readonly member: string;
+  /** UUID, null while it forms. */
+  readonly cluster: string | null;
+  readonly boot: number;
+  readonly bucketCount: number;
+  readonly partitionCount: number;
+}
+
+/** What became of a request that failed at the other member. */
+export type PeerOutcome =
+  /** It never got there, or was turned away before anything was done. */
+  | 'not done'
+  /** It may have been done: the connection broke, or no answer came in time. */
+  | 'unknown';
+
+/** A request to another member failed. */
+export class PeerError extends Error {
+  override readonly name = 'PeerError';
+  readonly outcome: PeerOutcome;
+  /** Status of the answer; null where none came. */
+  readonly status: number | null;
+
+  constructor(message: string, outcome: PeerOutcome, status: number | null = null) {
+    super(message);
+    this.outcome = outcome;
+    this.status = status;
+  }
+}
+
+export interface ByteRange {
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
+/**
+ * How a member reaches another one; implemented by the peer network. All reject with {@link PeerError}: the member is away,
+ * refuses, or takes too long. Where the signal ended it, with the signal's reason.
+ */
+export interface PeerRequests {
+  /** POST with a body; resolves with the answer's body. */
+  post(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer>;
+  /** PUT of JSON. */
+  put(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer>;
+  /** GET with an optional byte range. */
+  get(member: string, path: string, range: ByteRange | null, signal: AbortSignal): Promise<Buffer>;
+}

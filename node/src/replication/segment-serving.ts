@@ -1,0 +1,46 @@
+/** What a replica's segment files hold, for replicas that are far behind. They hold committed frames only. */
+import { assert } from '../../../common/assert.ts';
+import type { BucketLog } from '../storage/bucket-log.ts';
+import type { CachedFile } from '../storage/cached-file.ts';
+
+export interface SegmentListing {
+  readonly segment: number;
+  /** Bytes of committed frames and the header, as far as they are in the file. Final where a later segment is listed. */
+  readonly bytes: number;
+}
+
+/** Segments with anything in them, oldest first. What the files lack of the committed frames is in memory. */
+export function listSegments(log: BucketLog): SegmentListing[] {
+  const listed = new Map<number, number>();
+  for (const { number, file } of log.sealed.segments) listed.set(number, file.length);
+  for (const { number, written } of log.young) if (written > 0) listed.set(number, written);
+  return [...listed]
+    .map(([segment, bytes]) => ({ segment, bytes }))
+    .sort((a, b) => a.segment - b.segment);
+}
+
+/**
+ * Bytes `from` to `to` (exclusive), fewer where the file has no more yet; null where there is no such segment. Not through the
+ * block cache: what is copied once would displace what clients read.
+ */
+export async function readSegment(
+  log: BucketLog,
+  segment: number,
+  from: number,
+  to: number,
+): Promise<Buffer | null> {
+  assert(from >= 0 && from <= to, 'a range goes up');
+  const file = fileOf(log, segment);
+  if (file === null) return null;
+  const end = Math.min(to, file.length);
+  if (from >= end) return Buffer.alloc(0);
+  const bytes = Buffer.allocUnsafe(end - from);
+  const read = await file.source.read(bytes, from);
+  return bytes.subarray(0, read);
+}
+
+function fileOf(log: BucketLog, segment: number): CachedFile | null {
+  const young = log.young.find(({ number }) => number === segment);
+  if (young !== undefined) return young.cached;
+  return log.sealed.find(segment)?.file ?? null;
+}

@@ -1,0 +1,23 @@
+/** The clock of all groups of a node: one timer. A process that was stopped for long counts that as one tick. */
+import type { GroupTiming, RaftGroup } from './raft-group.ts';
+
+/**
+ * A leader is heard of every 100 ms. A follower that has heard nothing for 0.7 to 1.4 s campaigns; where two do so in the
+ * same tick a second round decides, so that a group is without a leader for less than 3 s.
+ */
+export const defaultTiming: GroupTiming = { electionTicks: 14, heartbeatTicks: 2 };
+export const TICK_MS = 50;
+
+export class Ticker {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(groups: () => Iterable<RaftGroup>, tickMs: number = TICK_MS) {
+    this.#timer = setInterval(() => {
+      for (const group of groups()) group.tick();
+    }, tickMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
