@@ -30,6 +30,7 @@ const tasks = {
   'test:crash': (given) => testRun(seededTests(), given),
   bench: (given) => ['bench/main.ts', ...given],
   fuzz: (given) => ['tools/fuzz.ts', ...given],
+  simulate: (given) => ['tools/simulate.ts', ...given],
   lint: (given) => [tool('eslint', 'bin', 'eslint.js'), '--max-warnings', '0', ...orAll(given)],
   format: (given) => [tool('prettier', 'bin', 'prettier.cjs'), '--write', ...orAll(given)],
   'format:check': (given) => [tool('prettier', 'bin', 'prettier.cjs'), '--check', ...orAll(given)],
@@ -55,7 +56,7 @@ function testRun(files, given) {
 /** The tests that can be run for longer: those that read SEEDS from the environment. */
 function seededTests() {
   process.env.SEEDS ??= '1000';
-  return ['common', 'node', 'client', 'cli', 'operator']
+  return ['common', 'node', 'client', 'cli', 'operator', 'tools']
     .filter((folder) => existsSync(path.join(root, folder)))
     .flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true }).map((file) =>

@@ -69,6 +69,8 @@ export interface SimulatedFileSystemOptions {
   readonly capacityBytes?: number;
   /** When operations run: in the event loop's check phase (default), or before other events. */
   readonly pace?: 'immediate' | 'microtask';
+  /** Instead of a pace: calls back when operations are to run. */
+  readonly schedule?: (run: () => void) => void;
 }
 
 export interface CrashOptions {
@@ -100,7 +102,8 @@ export class SimulatedFileSystem implements FileSystem {
     this.capacityBytes = options.capacityBytes ?? DEFAULT_CAPACITY_BYTES;
     this.#queue = new OperationQueue(
       options.seed,
-      options.pace === 'microtask' ? queueMicrotask : (run) => setImmediate(run),
+      options.schedule ??
+        (options.pace === 'microtask' ? queueMicrotask : (run): void => void setImmediate(run)),
     );
     this.#random = seededRandom(options.seed ^ 0x2545f491);
   }

@@ -1,0 +1,319 @@
+/** What goes wrong, by seed: crashes, power cuts, frozen processes, slow and hanging disks, cut networks, clocks that jump. */
+import { type Random, seededRandom } from '../../common/random.ts';
+import type { SimulatedCluster } from './cluster.ts';
+import type { Crash, SimulatedMember } from './member.ts';
+import { fine } from './network.ts';
+
+type Fault = (faults: Faults) => void;
+
+export class Faults {
+  readonly counts: Record<string, number> = {};
+  readonly #cluster: SimulatedCluster;
+  readonly #random: Random;
+  /** How often something goes wrong: ms between two faults, at most. */
+  readonly #pauseMs: number;
+  /** Disk operations that hang. */
+  readonly #hanging: { end: () => void }[] = [];
+  #isOver = false;
+
+  constructor(cluster: SimulatedCluster) {
+    this.#cluster = cluster;
+    this.#random = seededRandom(cluster.seed ^ 0x6c078965);
+    this.#pauseMs = this.#pick(150, 400, 400, 1000);
+    for (const member of cluster.members) {
+      member.onDown = (): void => {
+        this.#restart(member);
+      };
+    }
+  }
+
+  async runFor(ms: number): Promise<void> {
+    const { time } = this.#cluster;
+    const end = time.now + ms;
+    while (time.now < end) {
+      await time.sleep(10 + this.#random.below(this.#pauseMs));
+      const [name, fault] = this.#draw();
+      this.counts[name] = (this.counts[name] ?? 0) + 1;
+      fault(this);
+    }
+    this.#heal();
+  }
+
+  #draw(): readonly [string, Fault] {
+    let draw = this.#random.below(weights);
+    for (const [name, weight, fault] of faults) {
+      draw -= weight;
+      if (draw < 0) return [name, fault];
+    }
+    return ['nothing', () => undefined];
+  }
+
+  /** Everything is well from now on. */
+  #heal(): void {
+    this.#isOver = true;
+    this.#cluster.trace('faults are over');
+    this.#cluster.network.heal();
+    this.#cluster.network.weather = fine;
+    for (const fault of this.#hanging) fault.end();
+    for (const member of this.#cluster.members) {
+      member.diskDelayMs = 0;
+      if (member.life !== null) member.life.frozenUntil = 0;
+    }
+  }
+
+  #restart(member: SimulatedMember): void {
+    const { time } = this.#cluster;
+    const crash = this.#nextCrash ?? this.#drawCrash();
+    const delayMs = this.#isOver ? 10 : 5 + this.#random.below(this.#pick(50, 500, 2000));
+    time.after(delayMs, null, () => {
+      member.afterCrash(crash);
+      const dies = !this.#isOver && this.#random.below(6) === 0;
+      member.start(dies ? 1 + this.#random.below(80) : null);
+    });
+  }
+
+  #nextCrash: Crash | null = null;
+
+  #drawCrash(): Crash {
+    return this.#pick<Crash>(
+      'process',
+      { unsynced: 'drawn' },
+      { unsynced: 'drawn' },
+      { unsynced: 'lost' },
+      { unsynced: 'kept' },
+    );
+  }
+
+  killAnyone(): void {
+    this.#someone()?.crash();
+  }
+
+  /** At a write or sync that is still to come. */
+  killSoon(): void {
+    const member = this.#someone();
+    if (member?.life != null) member.crashAfter(1 + this.#random.below(60));
+  }
+
+  killLeader(): void {
+    this.#leader()?.crash();
+  }
+
+  /** The site loses its power. */
+  cutPower(): void {
+    this.#cluster.trace('the power goes');
+    this.#nextCrash = { unsynced: this.#pick('drawn', 'drawn', 'lost') };
+    for (const member of this.#cluster.members) member.crash();
+    this.#nextCrash = null;
+  }
+
+  close(): void {
+    this.#someone()?.close();
+  }
+
+  freeze(): void {
+    const member = this.#random.below(2) === 0 ? this.#someone() : this.#leader();
+    member?.freeze(50 + this.#random.below(this.#pick(300, 1500)));
+  }
+
+  slowDisk(): void {
+    const member = this.#someone();
+    if (member === undefined) return;
+    member.diskDelayMs = 1 + this.#random.below(this.#pick(10, 100, 300));
+    this.#cluster.trace(
+      `member ${String(member.number)}'s disk is slow: ${String(member.diskDelayMs)} ms`,
+    );
+    this.#later(2000, () => (member.diskDelayMs = 0));
+  }
+
+  hangingDisk(): void {
+    const member = this.#someone();
+    if (member === undefined) return;
+    this.#cluster.trace(`a write of member ${String(member.number)} hangs`);
+    const fault = member.disk.hangNext({
+      operation: this.#pick('writeDurably', 'writeDurably', 'sync', 'write'),
+    });
+    this.#hanging.push(fault);
+    this.#later(1500, () => {
+      fault.end();
+    });
+  }
+
+  weather(): void {
+    const { network } = this.#cluster;
+    network.weather = {
+      lossPercent: this.#pick(0, 2, 20),
+      repeatPercent: this.#pick(0, 2, 20),
+      delayMs: this.#pick(1, 5, 40, 200),
+    };
+    const { lossPercent, repeatPercent, delayMs } = network.weather;
+    this.#cluster.trace(
+      `weather: ${String(lossPercent)} % lost, ${String(repeatPercent)} % twice, up to ${String(delayMs)} ms`,
+    );
+    this.#later(2500, () => (network.weather = fine));
+  }
+
+  /** Nobody hears one member, or it hears nobody, or both. */
+  isolate(): void {
+    const member = this.#random.below(2) === 0 ? this.#someone() : this.#leader();
+    if (member !== undefined) this.#cut([member.number], this.#pick('in', 'out', 'both', 'both'));
+  }
+
+  split(): void {
+    const { members } = this.#cluster;
+    const side = members.map(({ number }) => number).filter(() => this.#random.below(2) === 0);
+    this.#cut(side, this.#pick('in', 'out', 'both', 'both'));
+  }
+
+  transfer(): void {
+    const cluster = this.#cluster;
+    const bucket = this.#random.below(cluster.options.bucketCount);
+    const [leader] = cluster.leaders(bucket);
+    const holders = cluster.holders(bucket);
+    const to = holders[this.#random.below(holders.length)];
+    const id = to?.replicas.find((plan) => plan.bucket === bucket)?.replicaId;
+    if (leader === undefined || to === undefined || id === undefined) return;
+    cluster.trace(
+      `member ${String(leader.number)} hands bucket ${String(bucket)} to ${String(to.number)}`,
+    );
+    leader.post((store) => store.group(bucket)?.transfer(Buffer.from(id).toString('hex')));
+  }
+
+  clock(): void {
+    const member = this.#someone();
+    if (member === undefined) return;
+    member.clockOffsetMs += this.#pick(-3_600_000, -1000, 1000, 3_600_000);
+    this.#cluster.trace(
+      `member ${String(member.number)}'s clock is off by ${String(member.clockOffsetMs)} ms`,
+    );
+  }
+
+  #cut(side: readonly number[], way: 'in' | 'out' | 'both'): void {
+    const { network, members } = this.#cluster;
+    this.#cluster.trace(`cut: ${side.join(', ')} (${way})`);
+    for (const { number } of members) {
+      if (side.includes(number)) continue;
+      for (const cut of side) {
+        if (way !== 'in') network.cut(cut, number);
+        if (way !== 'out') network.cut(number, cut);
+      }
+    }
+    this.#later(this.#pick(300, 1500, 3000), () => {
+      network.heal();
+      this.#cluster.trace('the network is whole again');
+    });
+  }
+
+  #later(atMostMs: number, work: () => void): void {
+    this.#cluster.time.after(20 + this.#random.below(atMostMs), null, () => {
+      if (!this.#isOver) work();
+    });
+  }
+
+  #someone(): SimulatedMember | undefined {
+    const alive = this.#cluster.members.filter(({ life }) => life !== null);
+    return alive[this.#random.below(Math.max(1, alive.length))];
+  }
+
+  #leader(): SimulatedMember | undefined {
+    return this.#cluster.leaders(this.#random.below(this.#cluster.options.bucketCount))[0];
+  }
+
+  #pick<T>(...values: readonly T[]): T {
+    return values[this.#random.below(values.length)] as T;
+  }
+}
+
+const faults: readonly (readonly [string, number, Fault])[] = [
+  [
+    'kill',
+    6,
+    (f) => {
+      f.killAnyone();
+    },
+  ],
+  [
+    'kill at an operation',
+    10,
+    (f) => {
+      f.killSoon();
+    },
+  ],
+  [
+    'kill a leader',
+    8,
+    (f) => {
+      f.killLeader();
+    },
+  ],
+  [
+    'power cut',
+    5,
+    (f) => {
+      f.cutPower();
+    },
+  ],
+  [
+    'stop',
+    4,
+    (f) => {
+      f.close();
+    },
+  ],
+  [
+    'freeze',
+    8,
+    (f) => {
+      f.freeze();
+    },
+  ],
+  [
+    'slow disk',
+    6,
+    (f) => {
+      f.slowDisk();
+    },
+  ],
+  [
+    'hanging disk',
+    5,
+    (f) => {
+      f.hangingDisk();
+    },
+  ],
+  [
+    'weather',
+    8,
+    (f) => {
+      f.weather();
+    },
+  ],
+  [
+    'isolation',
+    10,
+    (f) => {
+      f.isolate();
+    },
+  ],
+  [
+    'split',
+    6,
+    (f) => {
+      f.split();
+    },
+  ],
+  [
+    'transfer',
+    8,
+    (f) => {
+      f.transfer();
+    },
+  ],
+  [
+    'clock',
+    4,
+    (f) => {
+      f.clock();
+    },
+  ],
+];
+const weights = faults.reduce((sum, [, weight]) => sum + weight, 0);
