@@ -23,6 +23,13 @@ interface WireMessage {
   readonly values: readonly TestEntry[];
 }
 
+interface Copy {
+  readonly from: ReplicaId;
+  readonly to: ReplicaId;
+  /** What the follower has taken and must make durable; null: nothing yet. */
+  readonly index: number | null;
+}
+
 const BATCH_MAX = 4;
 
 /** The log of one replica; entries up to `base` are only in segments. */
@@ -114,7 +121,7 @@ export class RaftCluster {
   readonly reads: Map<number, number | null> = new Map();
   readonly trace: string[] = [];
   /** Copies of segments that leaders have asked for. */
-  readonly copies: { readonly from: ReplicaId; readonly to: ReplicaId }[] = [];
+  readonly copies: Copy[] = [];
   readonly random: Random;
   readonly #initial: Configuration;
   readonly #leaders = new Map<number, ReplicaId>();
@@ -313,7 +320,7 @@ export class RaftCluster {
             this.#readAnswered(effect.id, effect.index);
             break;
           case 'copy':
-            this.copies.push({ from: replica.id, to: effect.to });
+            this.copies.push({ from: replica.id, to: effect.to, index: null });
             break;
         }
       }
@@ -426,37 +433,60 @@ export class RaftCluster {
     );
   }
 
-  /** The oldest copy ends. Segments hold committed entries only: those that the follower lacks are copied, or nothing is. */
+  /**
+   * The oldest copy goes on: the follower takes what is committed and what it lacks; when that is durable, the leader hears of
+   * it. Segments hold committed entries only.
+   */
   copy(): void {
     const job = this.copies.shift();
-    const replica = job === undefined ? undefined : this.replicas.get(job.from);
-    if (job === undefined || replica?.isUp !== true) return;
-    this.#copy(replica, job.to);
-    this.#drain(replica);
-  }
-
-  #copy(replica: TestReplica, to: ReplicaId): void {
-    const follower = this.replicas.get(to);
-    const { commit } = replica.core;
-    if (follower?.isUp !== true || follower.pendingIndex !== null) {
-      replica.core.step({ kind: 'copied', to, index: null });
+    if (job === undefined) return;
+    const follower = this.replicas.get(job.to);
+    if (job.index !== null && follower?.isUp === true) {
+      if (follower.core.durable >= job.index) this.#copied(job, job.index);
+      else this.copies.push(job);
       return;
     }
-    let same = 0;
-    const own = follower.durableEntries;
-    while (
-      same < Math.min(commit, own.length) &&
-      own[same]?.term === replica.log.at(same + 1).term
-    ) {
-      same += 1;
+    const leader = this.replicas.get(job.from);
+    if (leader?.isUp !== true) return;
+    if (follower?.isUp !== true) {
+      this.#copied(job, null);
+      return;
     }
-    // A copy extends a log, and replaces what is not the leader's; it never shortens what may have been acknowledged.
-    if (same < commit) {
-      follower.durableEntries = replica.log.entries.slice(0, commit);
-      follower.restart(this.random);
-      same = commit;
+    const { commit } = leader.core;
+    this.#takeCopied(follower, leader.log.entries.slice(0, commit));
+    this.copies.push({ ...job, index: Math.min(commit, follower.log.lastIndex) });
+    this.#drain(follower);
+  }
+
+  #copied({ from, to }: Copy, index: number | null): void {
+    const leader = this.replicas.get(from);
+    if (leader?.isUp !== true) return;
+    leader.core.step({ kind: 'copied', to, index });
+    this.#drain(leader);
+  }
+
+  /** As the loop does it: what is the same stays, what is not gives way, nothing is shortened. */
+  #takeCopied(replica: TestReplica, entries: readonly TestEntry[]): void {
+    const { log, core } = replica;
+    if (core.role === 'leader') return;
+    const last = entries.at(-1);
+    const isSame = (entry: TestEntry): boolean => log.entries[entry.index - 1]?.term === entry.term;
+    const first = entries.findIndex((entry) => !isSame(entry));
+    if (last === undefined || last.index <= core.commit) return;
+    let truncateAfter: number | null = null;
+    const taken = first === -1 ? [] : entries.slice(first);
+    if (taken.length > 0) {
+      assert(first >= replica.applied, 'a committed entry is truncated');
+      if (first < log.lastIndex) truncateAfter = first;
+      log.entries.length = first;
+      log.entries.push(...taken);
+      replica.pendingIndex = log.lastIndex;
     }
-    replica.core.step({ kind: 'copied', to, index: same });
+    const configurations = taken.flatMap(({ index, configuration }) =>
+      configuration === null ? [] : [{ index, configuration }],
+    );
+    const { index, term } = last;
+    core.step({ kind: 'copiedHere', index, term, truncateAfter, configurations });
   }
 }
 
