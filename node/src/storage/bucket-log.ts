@@ -197,10 +197,6 @@ export class BucketLog extends KnownDamage implements JournalParty {
     return this.#end.index;
   }
 
-  get endTerm(): number {
-    return this.#end.term;
-  }
-
   /** Partitions of the bucket. */
   get slots(): number {
     return this.#next.length;
