@@ -1,36 +1,130 @@
 /** The real parts of a node; `server.ts` puts them together. Loaded late, behind the sizing of the I/O pool. */
+import { systemRandom } from '../../common/random.ts';
+import { refuseMember } from './cluster/claim-directory.ts';
+import { ClusterNode } from './cluster/cluster-node.ts';
 import { Router } from './cluster/router.ts';
 import { openStore } from './engine/index.ts';
+import { type ClusterServer, openClusterServer } from './http/cluster-server.ts';
 import { RespListener } from './resp/listener.ts';
 import { respLimits } from './resp/limits.ts';
-import type { NodeParts } from './server.ts';
+import type { ClusterPart, NodeParts } from './server.ts';
+import { RealFileSystem } from './storage/real-file-system.ts';
 import { Subscriptions } from './subscriptions/subscriptions.ts';
 
+type ListenerArguments = Parameters<NodeParts['openListener']>;
+
 export const nodeParts: NodeParts = {
-  openStore,
-  openListener: async (store, config, { version, observer }) => {
-    const router = new Router(store);
-    const subscriptions = new Subscriptions(router, {
-      targetsMax: config.subscriptionTargetsMax,
-      onFault: (error) => observer.fault(error),
+  openStore: async (directory, options, environment) => {
+    await refuseMember(new RealFileSystem(), directory);
+    return openStore(directory, options, environment);
+  },
+  openListener: (store, config, context) => openListener(new Router(store), config, context),
+  openCluster: async (config, cluster, { version, log, state }) => {
+    const { index, factor, secret, peers } = cluster;
+    const { bucketCount, partitionCount } = config.store;
+    const node = await ClusterNode.open({
+      ...{ directory: config.directory, index, factor, secret, version, log },
+      peers: peers.map(({ host, port }) => hostAndPort(host, port)),
+      counts: {
+        ...(bucketCount !== undefined && { bucketCount }),
+        ...(partitionCount !== undefined && { partitionCount }),
+      },
+      files: new RealFileSystem(),
+      random: systemRandom,
+      state: () => memberStates[state()],
     });
-    const listener = await RespListener.start({
-      router,
-      subscriptions,
-      version,
-      ...config.clientAddress,
-      limits: respLimits(store.facts.appendMaxBytes, {
-        pageBytesMax: config.pageBytesMax,
-        connectionsMax: config.connectionsMax,
-      }),
-      protocolDefault: config.protocolDefault,
-      observer,
-    });
-    return {
-      host: config.clientAddress.host,
-      port: listener.address.port,
-      subscriptions: () => subscriptions.statistics,
-      close: () => listener.stop(),
-    };
+    return new Membership(node, { ...cluster.address, secret, onError: faults(log) });
   },
 };
+
+const hostAndPort = (host: string, port: number): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+/** What other members are told of the states of a node. */
+const memberStates = {
+  starting: 'recovering',
+  forming: 'forming',
+  recovering: 'recovering',
+  serving: 'serving',
+  stopping: 'stopping',
+  stopped: 'stopping',
+  failed: 'failed',
+} as const;
+
+const faults =
+  (log: { error(facts: object, sentence: string): void }) =>
+  (error: Error): void =>
+    log.error({ err: error }, 'a request of another member failed');
+
+class Membership implements ClusterPart {
+  readonly #node: ClusterNode;
+  readonly #options: Parameters<typeof openClusterServer>[0];
+  #server: ClusterServer | null = null;
+
+  constructor(node: ClusterNode, options: Parameters<typeof openClusterServer>[0]) {
+    this.#node = node;
+    this.#options = options;
+  }
+
+  get address(): { readonly host: string; readonly port: number } {
+    return this.#server ?? this.#options;
+  }
+
+  async listen(): Promise<void> {
+    this.#server = await openClusterServer(this.#options, this.#node);
+  }
+
+  formed(): Promise<void> {
+    return this.#node.formed();
+  }
+
+  openStore: NodeParts['openStore'] = (directory, options, environment) =>
+    this.#node.openStore((replication) =>
+      openStore(directory, { ...options, ...this.#node.counts }, { ...environment, replication }),
+    );
+
+  openListener: NodeParts['openListener'] = (store, config, context) =>
+    openListener(new Router(store), config, context);
+
+  isReady(): boolean {
+    return this.#node.isReady();
+  }
+
+  leave(): Promise<void> {
+    return this.#node.leave();
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close();
+    await this.#node.close();
+  }
+}
+
+async function openListener(
+  router: Router,
+  config: ListenerArguments[1],
+  { version, observer }: ListenerArguments[2],
+): ReturnType<NodeParts['openListener']> {
+  const subscriptions = new Subscriptions(router, {
+    targetsMax: config.subscriptionTargetsMax,
+    onFault: (error) => observer.fault(error),
+  });
+  const listener = await RespListener.start({
+    router,
+    subscriptions,
+    version,
+    ...config.clientAddress,
+    limits: respLimits(router.facts.appendMaxBytes, {
+      pageBytesMax: config.pageBytesMax,
+      connectionsMax: config.connectionsMax,
+    }),
+    protocolDefault: config.protocolDefault,
+    observer,
+  });
+  return {
+    host: config.clientAddress.host,
+    port: listener.address.port,
+    subscriptions: () => subscriptions.statistics,
+    close: () => listener.stop(),
+  };
+}

@@ -28,6 +28,8 @@ class RecordedParts implements NodeParts {
   /** Resolved by a test that wants recovery to take long. */
   recovered: Promise<void> = Promise.resolve();
 
+  openCluster: NodeParts['openCluster'] = () => Promise.reject(new Error('no cluster'));
+
   openStore: NodeParts['openStore'] = async (_directory, _options, { observer, onFatal }) => {
     await this.recovered;
     if (this.storeError !== null) throw this.storeError;

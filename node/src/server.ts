@@ -6,8 +6,9 @@
  * - The admin port is open from the first moment to the last: a node that recovers for long is alive, not ready.
  * - The state changes here and nowhere else, and only forwards (`http/node-state.ts`).
  */
+import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
-import type { Address, NodeConfig } from './config.ts';
+import type { Address, ClusterConfig, NodeConfig } from './config.ts';
 import { formatAddress } from './config.ts';
 import type { StoreEnvironment, StoreOptions } from './engine/options.ts';
 import type { EventStore } from './engine/types.ts';
@@ -29,8 +30,35 @@ export interface ClientListener extends Address {
   close(): Promise<void>;
 }
 
+/** What a node of a cluster has besides; store and listener are opened as its parts. */
+export interface ClusterPart extends Pick<NodeParts, 'openStore' | 'openListener'> {
+  /** Where other members connect. */
+  readonly address: Address;
+  /** Rejects with the system's error when the address cannot be listened on. */
+  listen(): Promise<void>;
+  /** Resolves when the node belongs to a cluster: at once, unless its disk is fresh. */
+  formed(): Promise<void>;
+  /** Whether every bucket that is held here has a leader. */
+  isReady(): boolean;
+  /** Hands over what it leads; the store may be closed then. */
+  leave(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ClusterContext {
+  readonly version: string;
+  readonly log: Logger;
+  readonly state: () => NodeState;
+}
+
 /** The parts that a node is composed of; tests put others in. */
 export interface NodeParts {
+  /** Rejects for a directory that is not a member's. */
+  openCluster(
+    config: NodeConfig,
+    cluster: ClusterConfig & { readonly secret: string | null },
+    context: ClusterContext,
+  ): Promise<ClusterPart>;
   openStore(
     directory: string,
     options: Partial<StoreOptions>,
@@ -78,6 +106,7 @@ class SierraNode implements RunningNode {
   readonly #metrics: NodeMetrics;
   #state: NodeState = 'starting';
   #admin: Admin | null = null;
+  #cluster: ClusterPart | null = null;
   #store: ClosableStore | null = null;
   #listener: ClientListener | null = null;
   #closing: Promise<void> | null = null;
@@ -104,6 +133,7 @@ class SierraNode implements RunningNode {
     const startedMs = performance.now();
     const { log } = this.#context;
     await this.#openAdmin();
+    await this.#joinCluster();
     this.#state = 'recovering';
     const store = await this.#openStore();
     this.#metrics.watch(store);
@@ -114,6 +144,7 @@ class SierraNode implements RunningNode {
       {
         client: formatAddress(this.clientAddress),
         admin: this.#admin === null ? null : formatAddress(this.#admin),
+        ...(this.#cluster && { cluster: formatAddress(this.#cluster.address) }),
         directory: this.#config.directory,
         buckets: facts.bucketCount,
         partitions: facts.partitionCount,
@@ -141,14 +172,20 @@ class SierraNode implements RunningNode {
     await this.#listener?.close();
     this.#metrics.subscriptions.watch(null);
     this.#metrics.watch(null);
+    if (!failed) await this.#cluster?.leave();
     await this.#store?.close();
+    await this.#cluster?.close();
     await this.#admin?.close();
     if (!failed) this.#state = 'stopped';
   }
 
   async #openAdmin(): Promise<void> {
     const { adminAddress, adminAddressIsConfigured } = this.#config;
-    const view = { state: (): NodeState => this.#state, registry: this.#metrics.registry };
+    const view = {
+      state: (): NodeState => this.#state,
+      isReady: (): boolean => this.#cluster?.isReady() ?? true,
+      registry: this.#metrics.registry,
+    };
     try {
       this.#admin = await openAdmin(adminAddress, view);
     } catch (error) {
@@ -159,9 +196,31 @@ class SierraNode implements RunningNode {
     }
   }
 
+  /** A node with peers; on a fresh disk it waits for them. */
+  async #joinCluster(): Promise<void> {
+    const { cluster: config, directory } = this.#config;
+    if (config === null) return;
+    const { log, parts, version } = this.#context;
+    const context = { version, log, state: (): NodeState => this.#state };
+    const secret = await readSecret(config.secretFile);
+    try {
+      this.#cluster = await parts.openCluster(this.#config, { ...config, secret }, context);
+    } catch (error) {
+      throw StartError.ofDirectory(error, directory);
+    }
+    this.#state = 'forming';
+    try {
+      await this.#cluster.listen();
+    } catch (error) {
+      throw StartError.ofAddress(error, config.address, 'network.cluster_address');
+    }
+    await this.#cluster.formed();
+  }
+
   async #openStore(): Promise<ClosableStore> {
     const { directory, store: options } = this.#config;
-    const { log, onFatal, parts } = this.#context;
+    const { log, onFatal } = this.#context;
+    const parts = this.#cluster ?? this.#context.parts;
     const metrics = this.#metrics;
     try {
       this.#store = await parts.openStore(directory, options, {
@@ -190,7 +249,8 @@ class SierraNode implements RunningNode {
   async #openListener(store: ClosableStore): Promise<void> {
     const { clientAddress } = this.#config;
     const { commands, subscriptions } = this.#metrics;
-    const { log, parts, version } = this.#context;
+    const { log, version } = this.#context;
+    const parts = this.#cluster ?? this.#context.parts;
     const observer: RespObserver = {
       connectionOpened: () => commands.connectionOpened(),
       connectionClosed: () => commands.connectionClosed(),
@@ -208,4 +268,18 @@ class SierraNode implements RunningNode {
       throw StartError.ofAddress(error, clientAddress, 'network.client_address');
     }
   }
+}
+
+async function readSecret(file: string | null): Promise<string | null> {
+  if (file === null) return null;
+  let secret: string;
+  try {
+    secret = (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code ?? message}`;
+    throw new StartError(`network.cluster_secret_file ${file} ${reason}`, { cause: error });
+  }
+  if (secret === '') throw new StartError(`network.cluster_secret_file ${file} is empty`);
+  return secret;
 }

@@ -14,6 +14,8 @@ import type { NodeState } from './node-state.ts';
 
 export interface AdminView {
   readonly state: () => NodeState;
+  /** Whether a node that serves can do what clients ask; absent: always. */
+  readonly isReady?: () => boolean;
   readonly registry: Registry;
 }
 
@@ -40,12 +42,13 @@ export async function openAdmin(
   return { host: address.host, port, close, [Symbol.asyncDispose]: close };
 }
 
-function addRoutes(app: FastifyInstance, { state, registry }: AdminView): void {
+function addRoutes(app: FastifyInstance, { state, isReady, registry }: AdminView): void {
   app.get('/livez', (_request, reply) => {
     reply.code(state() === 'failed' ? 503 : 200).send({ state: state() });
   });
   app.get('/readyz', (_request, reply) => {
-    reply.code(state() === 'serving' ? 200 : 503).send({ state: state() });
+    const isServing = state() === 'serving' && (isReady?.() ?? true);
+    reply.code(isServing ? 200 : 503).send({ state: state() });
   });
   app.get('/metrics', async (_request, reply) => {
     reply.type(registry.contentType);

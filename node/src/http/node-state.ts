@@ -2,6 +2,8 @@
 export type NodeState =
   /** Opening its ports and files. */
   | 'starting'
+  /** Waiting for the other nodes of a new cluster. */
+  | 'forming'
   /** Reading the data directory and making the surviving tail durable again. */
   | 'recovering'
   /** Answering clients. */

@@ -3,7 +3,14 @@ import test from 'node:test';
 
 import { seededRandom } from '../../../common/random.ts';
 import { OpenError } from './errors.ts';
-import { checkCounts, claimIdentity, drawIdentity, drawUuid, readIdentity, writeIdentity } from './identity.ts';
+import {
+  checkCounts,
+  claimIdentity,
+  drawIdentity,
+  drawUuid,
+  readIdentity,
+  writeIdentity,
+} from './identity.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 
 const random = seededRandom(1);

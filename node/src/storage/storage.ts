@@ -23,13 +23,7 @@ import { OpenError } from './errors.ts';
 import { aloneConfiguration } from './configuration-format.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
 import { FilterForest } from './filter-forest.ts';
-import {
-  checkCounts,
-  claimIdentity,
-  drawUuid,
-  type Identity,
-  writeIdentity,
-} from './identity.ts';
+import { checkCounts, claimIdentity, drawUuid, type Identity, writeIdentity } from './identity.ts';
 import { type IndexBuilds } from './index-builds.ts';
 import { Journal, type JournalOwner, type JournalStart, SettlingStopped } from './journal.ts';
 import type { BucketCheckpoint } from './journal-format.ts';
@@ -280,7 +274,8 @@ async function syncAncestors(files: FileSystem, directory: string): Promise<void
   }
 }
 
-async function takeLock(files: FileSystem, directory: string): Promise<DirectoryLock> {
+/** Rejects with {@link OpenError} for a directory that another process has. */
+export async function takeLock(files: FileSystem, directory: string): Promise<DirectoryLock> {
   try {
     return await files.lock(directory);
   } catch (error) {

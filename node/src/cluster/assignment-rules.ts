@@ -1,0 +1,70 @@
+/** What a member makes of an assignment that it is sent. Pure. */
+import { type Assignment, digestOf, isNewer } from '../../../common/assignment.ts';
+import type { AssignmentUpdate } from '../../../common/cluster-contract.ts';
+import { ClusterRefusal } from './types.ts';
+
+/** Who is asked to take it. */
+export interface Taker {
+  /** Member id. */
+  readonly member: string;
+  readonly index: number;
+  readonly bucketCount: number;
+  readonly partitionCount: number;
+  /** What it has, null while its disk is fresh. */
+  readonly assignment: Assignment | null;
+}
+
+/** True: persist and follow it; false: it is the one that is there already. Throws {@link ClusterRefusal} with the reason. */
+export function takesAssignment(taker: Taker, { replaces, assignment }: AssignmentUpdate): boolean {
+  const { assignment: current } = taker;
+  if (current === null) {
+    if (replaces !== 0) refuse(`it replaces version ${replaces}, but this disk is fresh`);
+    checkPlace(taker, assignment);
+    return true;
+  }
+  if (assignment.clusterId !== current.clusterId) {
+    refuse(
+      `this node belongs to cluster ${current.clusterId} and never to ${assignment.clusterId}`,
+    );
+  }
+  if (assignment.epoch === current.epoch && assignment.version === current.version) {
+    if (digestOf(assignment) === digestOf(current)) return false;
+    refuse(`there is another assignment of version ${current.version}: ${digestOf(current)}`);
+  }
+  if (!isNewer(assignment, current)) refuse(`version ${current.version} is newer`);
+  if (replaces !== current.version) {
+    refuse(`it replaces version ${replaces}, but version ${current.version} is in force`);
+  }
+  checkPlace(taker, assignment);
+  if (!hasSameReplicas(current, assignment)) {
+    refuse('this release cannot move replicas between members; only addresses may change');
+  }
+  return true;
+}
+
+function checkPlace(taker: Taker, assignment: Assignment): void {
+  const { bucketCount, partitionCount, members } = assignment;
+  if (bucketCount !== taker.bucketCount || partitionCount !== taker.partitionCount) {
+    refuse(
+      `it has ${bucketCount} buckets and ${partitionCount} partitions, this node ${taker.bucketCount} and ${taker.partitionCount}`,
+    );
+  }
+  const own = members.find(({ id }) => id === taker.member);
+  if (own === undefined) {
+    refuse(`it does not name member ${taker.member}, node ${taker.index}, whose disk this is`);
+  }
+  if (own.index !== taker.index) {
+    refuse(`it has member ${own.id} as node ${own.index}, but this is node ${taker.index}`);
+  }
+}
+
+const replicasOf = ({ buckets }: Assignment): string =>
+  JSON.stringify(
+    buckets.map(({ replicas }) => replicas.map(({ member, since }) => [member, since])),
+  );
+
+const hasSameReplicas = (a: Assignment, b: Assignment): boolean => replicasOf(a) === replicasOf(b);
+
+function refuse(reason: string): never {
+  throw new ClusterRefusal(reason);
+}

@@ -1,0 +1,91 @@
+/** Takes a data directory for a member of a cluster, or says with which command it may be started. */
+import type { Assignment } from '../../../common/assignment.ts';
+import type { Random } from '../../../common/random.ts';
+import { defaultStoreOptions } from '../engine/options.ts';
+import { OpenError } from '../storage/errors.ts';
+import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
+import { checkCounts, claimIdentity, type Identity, readIdentity } from '../storage/identity.ts';
+import { takeLock } from '../storage/storage.ts';
+import { readAssignment } from './assignment-file.ts';
+
+export interface DirectoryClaim {
+  readonly directory: string;
+  readonly index: number;
+  readonly peers: readonly string[];
+  readonly counts: { readonly bucketCount?: number; readonly partitionCount?: number };
+  readonly files: FileSystem;
+  readonly random: Random;
+}
+
+export interface ClaimedDirectory {
+  readonly identity: Identity;
+  /** Null: the disk is fresh. */
+  readonly assignment: Assignment | null;
+  readonly lock: DirectoryLock;
+}
+
+/** Rejects with {@link OpenError}: it is a single node's, another node's, in use, or damaged. */
+export async function claimDirectory(claim: DirectoryClaim): Promise<ClaimedDirectory> {
+  const { directory, files, random, counts } = claim;
+  await files.makeDirectory(directory);
+  const lock = await takeLock(files, directory);
+  try {
+    const identity = await claimIdentity(files, directory, random, {
+      ...defaultStoreOptions,
+      ...counts,
+    });
+    const { bucketCount, partitionCount } = { ...identity, ...counts };
+    checkCounts(directory, identity, bucketCount, partitionCount);
+    const assignment = await readAssignment(files, directory);
+    if (assignment === null) refuseLone(claim, identity);
+    else refuseOther(claim, identity, assignment);
+    return { identity, assignment, lock };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+function refuseLone({ directory, peers }: DirectoryClaim, { clusterId }: Identity): void {
+  if (clusterId === null) return;
+  throw new OpenError(
+    'mismatch',
+    `${directory} holds the data of a single node and cannot become one of ${peers.length}; ` +
+      `start it as what it is: sierradb --dir ${directory} --node-count 1`,
+  );
+}
+
+function refuseOther(
+  { directory, index }: DirectoryClaim,
+  { memberId, clusterId }: Identity,
+  assignment: Assignment,
+): void {
+  const own = assignment.members.find(({ id }) => id === memberId);
+  const fault = (reason: string): OpenError => new OpenError('mismatch', `${directory} ${reason}`);
+  if (own === undefined || (clusterId !== null && clusterId !== assignment.clusterId)) {
+    throw fault(
+      `is of member ${memberId}, which is not in its assignment.json; was a file copied from elsewhere?`,
+    );
+  }
+  if (own.index !== index) {
+    throw fault(
+      `is of node ${own.index} and cannot be node ${index}; start it as what it is: ${commandOf(directory, own.index, assignment)}`,
+    );
+  }
+}
+
+const commandOf = (directory: string, index: number, { members }: Assignment): string =>
+  `sierradb --dir ${directory} --node-index ${index} --node-count ${members.length}`;
+
+/** For a node without peers. Rejects with {@link OpenError} for a directory that belongs to a cluster. */
+export async function refuseMember(files: FileSystem, directory: string): Promise<void> {
+  const assignment = await readAssignment(files, directory);
+  if (assignment === null) return;
+  const identity = await readIdentity(files, directory);
+  const own = assignment.members.find(({ id }) => id === identity?.memberId);
+  throw new OpenError(
+    'mismatch',
+    `${directory} is of node ${own?.index ?? '?'} of a cluster and cannot be a single node; ` +
+      `start it as what it is: ${commandOf(directory, own?.index ?? 0, assignment)}`,
+  );
+}

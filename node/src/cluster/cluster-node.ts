@@ -1,0 +1,344 @@
+/**
+ * This node as a member of a cluster: who it is, what it knows, what it answers to the others.
+ *
+ * ```ts
+ * const node = await ClusterNode.open(options);      // refuses a directory of another kind
+ * const server = await openClusterServer(address, node, …);
+ * await node.formed();                               // at once, unless the disk is fresh
+ * const store = await node.openStore((replication) => openStore(directory, options, { replication }));
+ * const router = new Router(store, node);
+ * await node.close();
+ * ```
+ *
+ * Invariants
+ * - An assignment is followed when it is durable, never before; what was followed once is followed after every restart.
+ * - A disk that belongs to a cluster never belongs to another one, and never forms.
+ * - A boot counter that has been seen of a member never falls: its disk would be a copy, or rolled back.
+ */
+import { type Assignment, firstAssignment, type Member } from '../../../common/assignment.ts';
+import { type AssignmentUpdate, type NodeStatus } from '../../../common/cluster-contract.ts';
+import type { Random } from '../../../common/random.ts';
+import type { StoreEnvironment } from '../engine/options.ts';
+import { PeerNetwork } from '../replication/peer-network.ts';
+import type { RaftGroup } from '../replication/raft-group.ts';
+import { listSegments, readSegment } from '../replication/segment-serving.ts';
+import { defaultTiming, Ticker } from '../replication/ticker.ts';
+import type { BucketLog } from '../storage/bucket-log.ts';
+import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
+import { drawUuid, type Identity } from '../storage/identity.ts';
+import { writeAssignment } from './assignment-file.ts';
+import { takesAssignment } from './assignment-rules.ts';
+import { assignmentOf } from './assignment-shape.ts';
+import { Forming } from './forming-loop.ts';
+import { claimDirectory } from './claim-directory.ts';
+import { handOver } from './hand-over.ts';
+import { LeaderWatch } from './leader-watch.ts';
+import { MemberDirectory } from './member-directory.ts';
+import { MemberWatch } from './member-watch.ts';
+import { replicaStatus } from './replica-status.ts';
+import {
+  ClusterRefusal,
+  type ClusterView,
+  type MemberService,
+  type SegmentListing,
+  type Sender,
+} from './types.ts';
+
+/** Sentences for the log. */
+export interface ClusterLog {
+  info(facts: object, sentence: string): void;
+  warn(facts: object, sentence: string): void;
+  error(facts: object, sentence: string): void;
+}
+
+export interface ClusterNodeOptions {
+  readonly directory: string;
+  readonly index: number;
+  /** `host:port` of all nodes by index; what the assignment says wins. */
+  readonly peers: readonly string[];
+  /** Copies of every event in a cluster that forms. */
+  readonly factor: number;
+  /** Those of a new directory; a given one must be the directory's. */
+  readonly counts: { readonly bucketCount?: number; readonly partitionCount?: number };
+  readonly secret: string | null;
+  readonly version: string;
+  readonly files: FileSystem;
+  readonly random: Random;
+  readonly log: ClusterLog;
+  /** What the node does now. */
+  readonly state: () => NodeStatus['state'];
+}
+
+/** Why a sender is not let in, or null. */
+function senderFault(sender: Sender, directory: MemberDirectory, bootKnown: number): string | null {
+  const { member, cluster, boot, bucketCount, partitionCount } = sender;
+  const { assignment } = directory;
+  if (cluster !== assignment.clusterId) {
+    return `belongs to cluster ${String(cluster)}, this node to ${assignment.clusterId}`;
+  }
+  if (bucketCount !== assignment.bucketCount || partitionCount !== assignment.partitionCount) {
+    return `has ${bucketCount} buckets and ${partitionCount} partitions, this node ${assignment.bucketCount} and ${assignment.partitionCount}`;
+  }
+  if (directory.member(member) === undefined) {
+    return `is not in assignment ${assignment.version}`;
+  }
+  return boot < bootKnown
+    ? `comes with start ${boot} of its disk after start ${bootKnown}: the disk was copied or rolled back`
+    : null;
+}
+
+/** The store as far as a member needs it. */
+export interface GroupStore {
+  group(bucket: number): RaftGroup | undefined;
+  groups(): Iterable<RaftGroup>;
+}
+
+export type Replication = NonNullable<StoreEnvironment['replication']>;
+
+const NOBODY: GroupStore = { group: () => undefined, groups: () => [] };
+
+export class ClusterNode implements MemberService, ClusterView {
+  readonly peers: PeerNetwork;
+  /** Runs commands that other members forward; put in by the router's owner. */
+  onCommands: (bucket: number, body: Buffer) => Promise<Buffer> = () =>
+    Promise.reject(new ClusterRefusal('the node is still starting'));
+  readonly #options: ClusterNodeOptions;
+  readonly #identity: Identity;
+  readonly #leaders: LeaderWatch;
+  readonly #members: MemberWatch;
+  readonly #boots = new Map<string, number>();
+  readonly #formed = Promise.withResolvers<void>();
+  readonly #stopped = new AbortController();
+  #sender: Sender;
+  #directory: MemberDirectory | null = null;
+  #lock: DirectoryLock | null;
+  #store: GroupStore = NOBODY;
+  #ticker: Ticker | null = null;
+  /** Assignments are taken one after the other. */
+  #taking: Promise<void> = Promise.resolve();
+
+  /** Rejects with `OpenError` for a directory that is not such a node's. */
+  static async open(options: ClusterNodeOptions): Promise<ClusterNode> {
+    const { identity, assignment, lock } = await claimDirectory(options);
+    return new ClusterNode(options, identity, assignment, lock);
+  }
+
+  private constructor(
+    options: ClusterNodeOptions,
+    identity: Identity,
+    assignment: Assignment | null,
+    lock: DirectoryLock,
+  ) {
+    this.#options = options;
+    this.#identity = identity;
+    this.#lock = lock;
+    const { memberId, bucketCount, partitionCount } = identity;
+    const boot = identity.bootCount + 1;
+    this.#sender = { member: memberId, cluster: null, boot, bucketCount, partitionCount };
+    this.peers = new PeerNetwork({
+      self: () => this.#sender,
+      secret: options.secret,
+      memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
+      // Nodes that form know each other by address only.
+      addressOf: (member) => (member.includes(':') ? member : this.#addressOf(member)),
+      random: options.random,
+      onDiverged: ({ log }, reason) => {
+        options.log.error({ bucket: log.bucket, reason }, 'a log does not continue its leader’s');
+      },
+    });
+    this.#leaders = new LeaderWatch((bucket) => this.leaderOf(bucket));
+    this.#members = new MemberWatch(this, options.log, () => this.#leaders.look());
+    if (assignment !== null) this.#follow(assignment);
+  }
+
+  get assignment(): Assignment {
+    return this.#known.assignment;
+  }
+
+  get self(): Member {
+    return this.#known.self;
+  }
+
+  get counts(): { readonly bucketCount: number; readonly partitionCount: number } {
+    const { bucketCount, partitionCount } = this.#identity;
+    return { bucketCount, partitionCount };
+  }
+
+  get #known(): MemberDirectory {
+    if (this.#directory === null) throw new ClusterRefusal('the cluster is still forming');
+    return this.#directory;
+  }
+
+  /** Resolves when the node belongs to a cluster. Rejects when it is closed before. */
+  async formed(): Promise<void> {
+    if (this.#directory !== null) return;
+    const { index, peers, log } = this.#options;
+    const forming = new Forming({ index, addresses: peers, log }, this.peers, () => this.status());
+    const aborted = new AbortController();
+    const signal = AbortSignal.any([aborted.signal, this.#stopped.signal]);
+    try {
+      const members = await Promise.race([forming.run(signal), this.#formed.promise]);
+      if (members !== undefined) await this.#form(members);
+    } finally {
+      aborted.abort();
+    }
+  }
+
+  /** Opens the store as this member's; from then on its groups take part. */
+  async openStore<S extends GroupStore>(
+    open: (replication: Replication) => Promise<S>,
+  ): Promise<S> {
+    const { clusterId } = this.assignment;
+    const replicas = this.#known.plans();
+    // The store takes it for itself.
+    await this.#lock?.release();
+    this.#lock = null;
+    const store = await open({ timing: defaultTiming, host: this.peers, clusterId, replicas });
+    this.#store = store;
+    this.peers.attach((bucket) => this.#store.group(bucket));
+    this.#ticker = new Ticker(() => this.#ticking());
+    this.#members.start();
+    return store;
+  }
+
+  /** Whether every bucket that is held here has a leader. */
+  isReady(): boolean {
+    const groups = [...this.#store.groups()];
+    return this.#ticker !== null && groups.every(({ log }) => this.leaderOf(log.bucket) !== null);
+  }
+
+  /** Hands over what it leads and takes part no more; the store may be closed then. */
+  async leave(): Promise<void> {
+    this.#members.stop();
+    await handOver(this.#store.groups());
+    this.#ticker?.stop();
+    this.#ticker = null;
+    for (const group of this.#store.groups()) group.stop();
+    this.#store = NOBODY;
+  }
+
+  /** Ends what {@link leave} has left: requests and connections. */
+  async close(): Promise<void> {
+    this.#stopped.abort(new Error('the node is stopping'));
+    this.#ticker?.stop();
+    this.#members.stop();
+    this.#leaders.stop();
+    await this.peers.close();
+    await this.#taking;
+    await this.#lock?.release();
+    this.#lock = null;
+  }
+
+  leaderOf(bucket: number): string | null {
+    const group = this.#store.group(bucket);
+    if (group === undefined) {
+      return this.#members.leaderOf(bucket) ?? this.assignment.buckets[bucket]?.preferred ?? null;
+    }
+    if (group.state === 'leading') return this.self.id;
+    const { leader } = group;
+    // One that has only just been elected does not answer yet.
+    if (leader === null || leader === group.replicaId) return null;
+    return this.#known.memberOf(bucket, leader);
+  }
+
+  leaderChange(bucket: number, signal: AbortSignal): Promise<void> {
+    if (this.#store.group(bucket) === undefined) this.#members.lookSoon();
+    return this.#leaders.change(bucket, signal);
+  }
+
+  admit(sender: Sender): void {
+    const directory = this.#directory;
+    // Nodes with fresh disks look around, and a fresh disk is to be sent an assignment.
+    if (directory === null || sender.cluster === null) return;
+    const known = this.#boots.get(sender.member) ?? 0;
+    const fault = senderFault(sender, directory, known);
+    if (fault !== null) throw new ClusterRefusal(`member ${sender.member} ${fault}`);
+    this.#boots.set(sender.member, sender.boot);
+  }
+
+  status(): NodeStatus {
+    const { index, version, state } = this.#options;
+    const { member, cluster, boot, bucketCount, partitionCount } = this.#sender;
+    const directory = this.#directory;
+    return {
+      ...{ member, index, cluster, version, boot, state: state() },
+      assignment: directory?.summary ?? null,
+      ...{ bucketCount, partitionCount },
+      buckets:
+        directory === null
+          ? []
+          : Array.from(this.#store.groups(), (group) => replicaStatus(group, directory)),
+    };
+  }
+
+  putAssignment(update: AssignmentUpdate): Promise<void> {
+    const taking = this.#taking.then(() => this.#take(update));
+    this.#taking = taking.catch(() => undefined);
+    return taking;
+  }
+
+  receive(batch: Buffer): void {
+    if (this.#directory === null) throw new ClusterRefusal('the cluster is still forming');
+    this.peers.receive(batch);
+    this.#leaders.look();
+  }
+
+  runCommands(bucket: number, body: Buffer): Promise<Buffer> {
+    return this.onCommands(bucket, body);
+  }
+
+  segments(bucket: number): readonly SegmentListing[] {
+    return listSegments(this.#logOf(bucket));
+  }
+
+  async readSegment(bucket: number, segment: number, from: number, to: number): Promise<Buffer> {
+    const bytes = await readSegment(this.#logOf(bucket), segment, from, to);
+    if (bytes === null) throw new ClusterRefusal(`bucket ${bucket} has no segment ${segment} here`);
+    return bytes;
+  }
+
+  #logOf(bucket: number): BucketLog {
+    const group = this.#store.group(bucket);
+    if (group === undefined) throw new ClusterRefusal(`no replica of bucket ${bucket} is here`);
+    return group.log;
+  }
+
+  #addressOf(member: string): string | null {
+    return this.#directory?.member(member)?.address ?? null;
+  }
+
+  /** The only place where a cluster begins. */
+  async #form(members: readonly Member[]): Promise<void> {
+    const { factor, random } = this.#options;
+    const counts = { ...this.counts, factor: Math.min(factor, members.length) };
+    const assignment = firstAssignment(drawUuid(random), counts, members);
+    await this.putAssignment({ replaces: 0, assignment });
+  }
+
+  async #take({ replaces, assignment: given }: AssignmentUpdate): Promise<void> {
+    const assignment = assignmentOf(given);
+    if (assignment === null) throw new ClusterRefusal('it is no assignment');
+    const { memberId: member } = this.#identity;
+    const { directory, files, index, log } = this.#options;
+    const current = this.#directory?.assignment ?? null;
+    const taker = { member, index, ...this.counts, assignment: current };
+    if (!takesAssignment(taker, { replaces, assignment })) return;
+    await writeAssignment(files, directory, assignment);
+    this.#follow(assignment);
+    const { clusterId, version, members } = assignment;
+    const facts = { cluster: clusterId, version, members: members.length };
+    log.info(facts, current === null ? 'cluster formed' : 'assignment changed');
+    this.#formed.resolve();
+  }
+
+  #follow(assignment: Assignment): void {
+    this.#directory = new MemberDirectory(assignment, this.#identity.memberId);
+    this.#sender = { ...this.#sender, cluster: assignment.clusterId };
+    this.#members.expect(assignment);
+  }
+
+  *#ticking(): Generator<RaftGroup> {
+    yield* this.#store.groups();
+    this.#leaders.look();
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Looks at the other members: those that do not have the assignment yet are sent it, and leaders of buckets that are not
+ * held here are learnt from those who hold them. When there is nothing to learn, nobody is asked.
+ */
+import type { Assignment, Member } from '../../../common/assignment.ts';
+import type { NodeStatus } from '../../../common/cluster-contract.ts';
+import { PeerError } from '../replication/peer-requests.ts';
+import type { ClusterLog, ClusterNode } from './cluster-node.ts';
+import { sendAssignment, statusOf } from './member-requests.ts';
+
+const INTERVAL_MS = 1000;
+const SOON_MS = 50;
+
+interface Leader {
+  readonly member: string;
+  readonly term: number;
+}
+
+export class MemberWatch {
+  readonly #node: Pick<ClusterNode, 'assignment' | 'self' | 'peers'>;
+  readonly #log: ClusterLog;
+  readonly #learnt: () => void;
+  readonly #stopped = new AbortController();
+  /** Members that may not have the assignment yet. */
+  #behind = new Set<string>();
+  #lacksBuckets = false;
+  #leaders = new Map<number, Leader>();
+  #told = new Map<string, string>();
+  #timer: NodeJS.Timeout | null = null;
+  #isSoon = false;
+  #isLooking = false;
+  #isStarted = false;
+
+  /** `learnt` is called when leaders may have changed. */
+  constructor(
+    node: Pick<ClusterNode, 'assignment' | 'self' | 'peers'>,
+    log: ClusterLog,
+    learnt: () => void,
+  ) {
+    this.#node = node;
+    this.#log = log;
+    this.#learnt = learnt;
+  }
+
+  leaderOf(bucket: number): string | null {
+    return this.#leaders.get(bucket)?.member ?? null;
+  }
+
+  /** From now on the members are to have this assignment. */
+  expect({ members, buckets }: Assignment): void {
+    const own = this.#node.self.id;
+    this.#behind = new Set(members.map(({ id }) => id).filter((id) => id !== own));
+    this.#lacksBuckets = !buckets.every(({ replicas }) =>
+      replicas.some(({ member }) => member === own),
+    );
+    if (this.#isStarted) this.lookSoon();
+  }
+
+  start(): void {
+    this.#isStarted = true;
+    this.lookSoon();
+  }
+
+  /** Somebody waits for what there may be to learn. */
+  lookSoon(): void {
+    if (this.#isSoon || this.#isLooking) return;
+    this.#isSoon = true;
+    this.#schedule(SOON_MS);
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#stopped.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#isSoon = false;
+      void this.#look();
+    }, ms);
+  }
+
+  async #look(): Promise<void> {
+    this.#isLooking = true;
+    const { assignment, self } = this.#node;
+    const asked = assignment.members.filter(
+      ({ id }) => id !== self.id && (this.#lacksBuckets || this.#behind.has(id)),
+    );
+    await Promise.all(asked.map((member) => this.#lookAt(member)));
+    this.#isLooking = false;
+    this.#learnt();
+    if (this.#lacksBuckets || this.#behind.size > 0) this.#schedule(INTERVAL_MS);
+  }
+
+  async #lookAt(member: Member): Promise<void> {
+    const { signal } = this.#stopped;
+    let status: NodeStatus;
+    try {
+      status = await statusOf(this.#node.peers, member.id, signal);
+    } catch (error) {
+      // One that is away is nothing to tell; one that refuses is.
+      if (error instanceof PeerError && error.status !== null) this.#refused(member, error);
+      return;
+    }
+    if (signal.aborted) return;
+    if (status.member !== member.id) {
+      this.#tell(
+        member,
+        `node ${member.index} at ${member.address} answers as member ${status.member}, the assignment has ${member.id}: its disk is another one`,
+      );
+      return;
+    }
+    for (const { bucket, role, term } of status.buckets) {
+      const known = this.#leaders.get(bucket);
+      if (role === 'leader' && (known === undefined || known.term <= term)) {
+        this.#leaders.set(bucket, { member: member.id, term });
+      }
+    }
+    await this.#bringUp(member, status);
+  }
+
+  /** Sends the assignment to a member that has an older one, or none. */
+  async #bringUp(member: Member, { assignment: has }: NodeStatus): Promise<void> {
+    const { assignment, peers } = this.#node;
+    const isThere = has !== null && has.epoch >= assignment.epoch;
+    if (isThere && has.version >= assignment.version) {
+      this.#behind.delete(member.id);
+      this.#told.delete(member.id);
+      return;
+    }
+    try {
+      const update = { replaces: has?.version ?? 0, assignment };
+      await sendAssignment(peers, member.id, update, this.#stopped.signal);
+      this.#behind.delete(member.id);
+    } catch (error) {
+      this.#refused(member, error as Error);
+    }
+  }
+
+  #refused(member: Member, { message }: Error): void {
+    this.#tell(member, `node ${member.index} at ${member.address}: ${message}`);
+  }
+
+  /** Once for every reason of a member. */
+  #tell({ id }: Member, reason: string): void {
+    if (this.#told.get(id) === reason || this.#stopped.signal.aborted) return;
+    this.#told.set(id, reason);
+    this.#log.warn({ member: id, reason }, 'a member does not have the assignment');
+  }
+}

@@ -1,0 +1,46 @@
+import type { ReplicaStatus } from '../../../common/cluster-contract.ts';
+import type { RaftGroup } from '../replication/raft-group.ts';
+import type { ReplicaId } from '../replication/raft/types.ts';
+import type { MemberDirectory } from './member-directory.ts';
+
+/** What `GET /v1/status` says of a replica. Replicas that the assignment does not have stand under their replica ids. */
+export function replicaStatus(group: RaftGroup, directory: MemberDirectory): ReplicaStatus {
+  const { log, core, replicaId } = group;
+  const { bucket } = log;
+  const nameOf = (replica: ReplicaId): string => directory.memberOf(bucket, replica) ?? replica;
+  const { voters, outgoing, learners } = core.configuration;
+  return {
+    bucket,
+    replica: replicaId,
+    role: roleOf(group),
+    term: core.term,
+    leader: group.leader === null ? null : nameOf(group.leader),
+    commit: core.commit,
+    applied: group.appliedIndex,
+    last: log.endIndex,
+    voters: [...new Set([...voters, ...outgoing])].map(nameOf),
+    learners: learners.map(nameOf),
+    health: log.quarantined ? 'quarantined' : 'ok',
+    lag: lagOf(group, nameOf),
+  };
+}
+
+function roleOf({ state, core, replicaId }: RaftGroup): ReplicaStatus['role'] {
+  if (state === 'leading') return 'leader';
+  if (state !== 'following') return state;
+  if (core.configuration.learners.includes(replicaId)) return 'learner';
+  // A leader whose first entry is not committed answers nothing yet.
+  return core.role === 'follower' ? 'follower' : 'candidate';
+}
+
+function lagOf(
+  { log, core, replicaId }: RaftGroup,
+  nameOf: (replica: ReplicaId) => string,
+): Record<string, number> {
+  const { leadership } = core;
+  if (leadership === null) return {};
+  const followers = [...leadership.followers()].filter((id) => id !== replicaId);
+  return Object.fromEntries(
+    followers.map((id) => [nameOf(id), log.endIndex - (leadership.progress(id)?.match ?? 0)]),
+  );
+}
