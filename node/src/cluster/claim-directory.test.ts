@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import { firstAssignment } from '../../../common/assignment.ts';
+import { seededRandom } from '../../../common/random.ts';
+import { readIdentity, writeIdentity } from '../storage/identity.ts';
+import { MemoryFileSystem } from '../storage/memory-file-system.ts';
+import { ASSIGNMENT_FILE, readAssignment, writeAssignment } from './assignment-file.ts';
+import { claimDirectory, type DirectoryClaim, refuseMember } from './claim-directory.ts';
+
+const peers = ['a:0', 'a:1', 'a:2'];
+
+class Bench {
+  readonly files = new MemoryFileSystem();
+
+  claim(index: number, counts: DirectoryClaim['counts'] = {}): ReturnType<typeof claimDirectory> {
+    const random = seededRandom(7);
+    return claimDirectory({ directory: '/d', index, peers, counts, files: this.files, random });
+  }
+
+  /** As a node that was started, and stopped. */
+  async once(index: number): Promise<string> {
+    const { identity, lock } = await this.claim(index);
+    await lock.release();
+    return identity.memberId;
+  }
+
+  /** As node 1 of a cluster. */
+  async form(member: string): Promise<void> {
+    const members = peers.map((address, index) => ({
+      id: index === 1 ? member : `other-${index}`,
+      index,
+      address,
+    }));
+    const counts = { bucketCount: 4, partitionCount: 32, factor: 3 };
+    await writeAssignment(this.files, '/d', firstAssignment('c', counts, members));
+  }
+}
+
+describe('a directory', () => {
+  it('keeps the member id that was drawn when it was new', async () => {
+    const bench = new Bench();
+    const member = await bench.once(1);
+    const { identity, assignment, lock } = await bench.claim(1);
+    assert.deepEqual([identity.memberId, identity.clusterId, assignment], [member, null, null]);
+    await lock.release();
+  });
+
+  it('is claimed by one process', async () => {
+    const bench = new Bench();
+    const { lock } = await bench.claim(0);
+    await assert.rejects(bench.claim(0), { reason: 'locked' });
+    await lock.release();
+  });
+
+  it('of a single node is none of a member', async () => {
+    const bench = new Bench();
+    await bench.once(0);
+    const identity = await readIdentity(bench.files, '/d');
+    assert.ok(identity !== null);
+    await writeIdentity(bench.files, '/d', { ...identity, clusterId: 'x', initialized: true });
+    await assert.rejects(bench.claim(0), {
+      reason: 'mismatch',
+      message:
+        '/d holds the data of a single node and cannot become one of 3; start it as what it is: sierradb --dir /d --node-count 1',
+    });
+  });
+
+  it('of a member is none of a single node, nor of another index', async () => {
+    const bench = new Bench();
+    await bench.form(await bench.once(1));
+    const command = 'start it as what it is: sierradb --dir /d --node-index 1 --node-count 3';
+    await assert.rejects(refuseMember(bench.files, '/d'), {
+      reason: 'mismatch',
+      message: `/d is of node 1 of a cluster and cannot be a single node; ${command}`,
+    });
+    await assert.rejects(bench.claim(2), {
+      message: `/d is of node 1 and cannot be node 2; ${command}`,
+    });
+    const { assignment, lock } = await bench.claim(1);
+    assert.equal(assignment?.clusterId, 'c');
+    await lock.release();
+  });
+
+  it('with an assignment of others was put together from copies', async () => {
+    const bench = new Bench();
+    await bench.once(1);
+    await bench.form('somebody');
+    await assert.rejects(bench.claim(1), /is not in its assignment\.json/);
+  });
+
+  it('has the counts that it was made with', async () => {
+    const bench = new Bench();
+    await bench.once(1);
+    await assert.rejects(bench.claim(1, { bucketCount: 8 }), /was made with bucket\.count 4/);
+  });
+});
+
+describe('assignment.json', () => {
+  it('is refused when anything in it was changed', async () => {
+    const bench = new Bench();
+    await bench.form(await bench.once(1));
+    const whole = await readAssignment(bench.files, '/d');
+    assert.equal(whole?.version, 1);
+    const path = `/d/${ASSIGNMENT_FILE}`;
+    const text = (await bench.files.readFile(path)).toString('utf8');
+    for (const changed of [text.replace('a:2', 'a:3'), text.slice(0, 100), '']) {
+      await bench.files.remove(path);
+      const file = await bench.files.open(path, 'create');
+      await file.write(Buffer.from(changed), 0);
+      await file.close();
+      await assert.rejects(readAssignment(bench.files, '/d'), {
+        reason: 'damaged',
+        message: '/d/assignment.json is damaged',
+      });
+    }
+  });
+});
