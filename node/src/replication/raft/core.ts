@@ -83,6 +83,8 @@ export class RaftCore {
   /** Ticks since this replica heard of a leader, gave a vote or began to campaign. */
   #elapsed = 0;
   #timeout = 0;
+  /** Since the start: groups that are ticked together send their heartbeats together. */
+  #ticks = 0;
   #votes = new Map<ReplicaId, boolean>();
   #isTransfer = false;
   #leadership: Leadership | null = null;
@@ -204,12 +206,13 @@ export class RaftCore {
   // Time
 
   #tick(): void {
+    this.#ticks += 1;
     this.#elapsed += 1;
     if (this.#leadership === null) {
       if (this.#elapsed >= this.#timeout && this.#mayCampaign()) this.#campaign(false);
       return;
     }
-    if (this.#elapsed % this.#options.heartbeatTicks === 0) this.#leadership.beat();
+    if (this.#ticks % this.#options.heartbeatTicks === 0) this.#leadership.beat();
     if (this.#elapsed < this.#options.electionTicks) return;
     this.#elapsed = 0;
     // A leader that a majority does not hear of any more steps down: another one may be serving already.
