@@ -1,12 +1,13 @@
 /**
  * The door between those who speak to clients (`resp/`, `http/`) and the engine. It answers "where is this partition
- * served?"; on a single node the answer is always "here", so every call goes straight to the store.
+ * served?"; on a single node the answer is always "here", so every call goes straight to the store. On a member of a cluster
+ * the store behind this door is `cluster-store.ts`.
  *
  * The caller passes requests whose arguments are well-formed (UUIDs are 16 bytes, stream ids UTF-8); everything else is
  * checked behind this door. Errors are `SierraError`s, thrown, rejected or handed to the callback.
  *
  * ```ts
- * const router = new Router(store);
+ * const router = new Router(store); // a member: new Router(store, view)
  * router.append({ partitionKey: router.defaultKey(streamId), events }, (error, appended) => { … });
  * const version = await router.streamVersion(streamId, router.defaultKey(streamId));
  * ```
@@ -28,16 +29,34 @@ import type {
   StoreStatistics,
   StreamRange,
 } from '../engine/types.ts';
+import { ClusterStore } from './cluster-store.ts';
 import { DefaultKeys } from './default-keys.ts';
+import type { RouterOptions } from './routes.ts';
+import type { ClusterView, ReplicaStore } from './types.ts';
 
 export class Router implements EventStore {
   readonly facts: StoreFacts;
+  /** For connections that have sent READONLY: reads are answered from committed copies. A lone node's is the router itself. */
+  readonly readOnly: Router;
   readonly #store: EventStore;
-  readonly #defaultKeys = new DefaultKeys();
+  readonly #defaultKeys: DefaultKeys;
 
-  constructor(store: EventStore) {
-    this.#store = store;
+  constructor(store: EventStore);
+  constructor(store: ReplicaStore, view: ClusterView, options?: RouterOptions);
+  constructor(
+    store: EventStore | ReplicaStore,
+    ...[view, options]: [view?: ClusterView, options?: RouterOptions]
+  ) {
     this.facts = store.facts;
+    this.#defaultKeys = new DefaultKeys();
+    this.readOnly = this;
+    if (view === undefined) {
+      this.#store = store;
+    } else {
+      const cluster = new ClusterStore(store as ReplicaStore, view, options);
+      this.#store = cluster;
+      this.readOnly = new Router(cluster.readOnly);
+    }
   }
 
   /** The partition of a partition key: its hash modulo the partition count (wire protocol 6.1). */

@@ -1,6 +1,8 @@
 /** The words between the parts of a member: who it knows, what it answers to others, how a command reaches a leader. */
 import type { Assignment, Member } from '../../../common/assignment.ts';
 import type { AssignmentUpdate, NodeStatus } from '../../../common/cluster-contract.ts';
+import type { EventStore, EventVisitor } from '../engine/types.ts';
+import type { ReplicatedLog } from '../replication/replicated-log.ts';
 import type { PeerRequests, Sender } from '../replication/peer-requests.ts';
 import type { SegmentListing } from '../replication/segment-serving.ts';
 
@@ -39,4 +41,12 @@ export interface ClusterView {
   /** Resolves when the bucket's leader may have changed, or after `signal`. */
   leaderChange(bucket: number, signal: AbortSignal): Promise<void>;
   readonly peers: PeerRequests;
+}
+
+/** A store with replicas of some of the buckets, as the router sees it. */
+export interface ReplicaStore extends EventStore {
+  /** Undefined where this member has no replica of the bucket. */
+  group(bucket: number): Pick<ReplicatedLog, 'state' | 'readBarrier'> | undefined;
+  /** Shows the oldest event with this id in one bucket; false where that has none. */
+  readEventIn(bucket: number, eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean>;
 }

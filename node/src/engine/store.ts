@@ -144,6 +144,12 @@ export class Store implements EventStore, AsyncDisposable {
     return readingErrors(this.#readEventAnywhere(own, hash, Buffer.from(eventId), visit));
   }
 
+  /** Shows the oldest event with this id in one bucket; false where that has none. */
+  readEventIn(bucket: number, eventId: Uint8Array, visit: EventVisitor): Promise<boolean> {
+    const id = Buffer.from(eventId);
+    return readingErrors(this.#readEventIn([bucket], hashEvent(id), id, visit));
+  }
+
   readStream(range: StreamRange, visit: EventVisitor): Eventually<PageEnd> {
     return readingErrors(this.#readStream(range, visit));
   }
@@ -387,17 +393,28 @@ export class Store implements EventStore, AsyncDisposable {
     eventId: Buffer,
     visit: EventVisitor,
   ): Promise<boolean> {
-    const first = this.#byNumber.get(own);
-    const others = this.#buckets.filter((bucket) => bucket !== first);
+    const others = [...this.#byNumber.keys()].filter((bucket) => bucket !== own);
+    return this.#readEventIn([own, ...others], hash, eventId, visit);
+  }
+
+  async #readEventIn(
+    numbers: readonly number[],
+    hash: number,
+    eventId: Buffer,
+    visit: EventVisitor,
+  ): Promise<boolean> {
+    const buckets = numbers
+      .map((number) => this.#byNumber.get(number))
+      .filter((bucket) => bucket !== undefined);
     const cursor = new EventCursor();
-    for (const bucket of first === undefined ? others : [first, ...others]) {
+    for (const bucket of buckets) {
       const frame = { bytes: NOWHERE, at: 0 };
       for (const { segment, offset } of await bucket.search.eventPlaces(hash)) {
         await bucket.group.log.frame(segment, offset, frame);
         if (showEvent(cursor, bucket.group, frame, eventId, visit)) return true;
       }
     }
-    if (this.#buckets.some(({ group }) => group.log.hidesFrames)) throw hidden();
+    if (buckets.some(({ group }) => group.log.hidesFrames)) throw hidden();
     return false;
   }
 

@@ -132,6 +132,11 @@ export interface Feed {
    */
   readonly end: number;
   /**
+   * Where the end is at the leader: behind everything that was acknowledged before the call. Absent where {@link end} says
+   * so already.
+   */
+  latest?(): Promise<number>;
+  /**
    * Shows applied events from position `from` (below `end`) on in ascending order, at most `max`, until the visitor takes
    * no more. Done at once when they are in memory, else a promise. Damage on the way is thrown or rejected as `READERR`.
    */

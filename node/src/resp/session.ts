@@ -328,7 +328,7 @@ export class Session {
     const reply = this.#host.pool.acquire();
     reply.version = this.connection.version;
     try {
-      const pending = command.run(args, this.#host.context, reply);
+      const pending = command.run(args, this.#readContext(), reply);
       if (pending instanceof Promise) {
         this.#waiting = true;
         void pending.then(
@@ -343,6 +343,14 @@ export class Session {
       return;
     }
     this.#takeRead(command, reply, startedAt);
+  }
+
+  /** After READONLY any committed copy will do. */
+  #readContext(): CommandContext {
+    const { context } = this.#host;
+    const { router } = context;
+    if (!this.connection.readOnly || router.readOnly === router) return context;
+    return { ...context, router: router.readOnly };
   }
 
   #finishRead(answer: () => void): void {

@@ -21,7 +21,7 @@
 import { SierraError } from '../../../common/errors.ts';
 import { printUuid } from '../../../common/ids.ts';
 import { type Random, systemRandom } from '../../../common/random.ts';
-import type { EventStore } from '../engine/types.ts';
+import type { EventStore, Feed } from '../engine/types.ts';
 import { RunningSubscription, type SubscriptionHost } from './running-subscription.ts';
 import { RunQueue } from './run-queue.ts';
 import { SinkState } from './sink-state.ts';
@@ -159,19 +159,22 @@ export class Subscriptions implements SubscriptionOpener {
     starts: readonly SubscriptionStart[],
     first: number,
   ): Promise<void> | null {
+    let settling: Promise<void>[] | null = null;
     for (let i = first; i < starts.length; i += 1) {
       const target = subscription.targets[i] as Target;
       const start = starts[i] as SubscriptionStart;
       const feed = this.#store.openFeed(start.target, target);
       if (feed instanceof Promise) {
-        return feed.then((opened) => {
-          settle(target, start, opened);
-          return this.#openTargets(subscription, starts, i + 1) ?? undefined;
+        const rest = feed.then(async (opened) => {
+          await settle(target, start, opened);
+          await this.#openTargets(subscription, starts, i + 1);
         });
+        return settling === null ? rest : Promise.all([...settling, rest]).then(() => undefined);
       }
-      settle(target, start, feed);
+      const wait = settle(target, start, feed);
+      if (wait !== null) (settling ??= []).push(wait);
     }
-    return null;
+    return settling === null ? null : Promise.all(settling).then(() => undefined);
   }
 
   #newId(): string {
@@ -253,12 +256,19 @@ export class Subscriptions implements SubscriptionOpener {
   }
 }
 
-function settle(
-  target: Target,
-  { from }: SubscriptionStart,
-  feed: Awaited<ReturnType<EventStore['openFeed']>>,
-): void {
+/** A promise where the latest position has to be asked for. */
+function settle(target: Target, { from }: SubscriptionStart, feed: Feed): Promise<void> | null {
   target.feed = feed;
-  target.position = from === 'latest' ? feed.end : from;
+  if (from === 'latest' && feed.latest !== undefined) {
+    return feed.latest().then((end) => {
+      begin(target, end);
+    });
+  }
+  begin(target, from === 'latest' ? feed.end : from);
+  return null;
+}
+
+function begin(target: Target, position: number): void {
+  target.position = position;
   target.advanced();
 }

@@ -1,0 +1,409 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+
+import { SierraError } from '../../../common/errors.ts';
+import { seededRandom } from '../../../common/random.ts';
+import type {
+  Appended,
+  EventDraft,
+  EventVisitor,
+  ExpectedVersion,
+  FeedTarget,
+} from '../engine/types.ts';
+import type { Router } from './router.ts';
+import { MemoryCluster } from './testing/memory-cluster.ts';
+
+const draft = (
+  stream: string,
+  payload = '',
+  options: { id?: Buffer; expected?: ExpectedVersion } = {},
+): EventDraft => ({
+  streamId: Buffer.from(stream),
+  eventName: Buffer.from('Happened'),
+  eventId: options.id ?? null,
+  expectedVersion: options.expected ?? 'any',
+  timestamp: null,
+  metadata: Buffer.from('{}'),
+  payload: Buffer.from(payload),
+});
+
+const append = (router: Router, ...events: EventDraft[]): Promise<Appended> =>
+  new Promise((resolve, reject) => {
+    const streamId = Buffer.from((events[0] as EventDraft).streamId);
+    void router.append({ partitionKey: router.defaultKey(streamId), events }, (error, appended) => {
+      if (appended === null) reject(error ?? new Error('no answer'));
+      else resolve(appended);
+    });
+  });
+
+const bucketOf = (router: Router, stream: string): number =>
+  router.partitionOf(router.defaultKey(Buffer.from(stream))) % router.facts.bucketCount;
+
+/** What a visitor saw of every event, without keeping the views. */
+function collect(into: string[], max = Infinity): EventVisitor {
+  return (event) => {
+    if (into.length >= max) return false;
+    const { bytes, eventIdAt, payloadEnd, partitionKeyAt } = event;
+    const key = bytes.toString('hex', partitionKeyAt, partitionKeyAt + 16);
+    const whole = bytes.toString('latin1', eventIdAt, payloadEnd);
+    const { partition, sequence, version, timestamp, transactionId } = event;
+    const names = bytes.toString('latin1', event.streamIdAt, event.metadataAt);
+    into.push(
+      [
+        key,
+        whole,
+        partition,
+        sequence,
+        version,
+        timestamp,
+        transactionId.toString('hex'),
+        names,
+      ].join(),
+    );
+    return true;
+  };
+}
+
+const rangeOf = (
+  router: Router,
+  stream: string,
+  from = 0,
+  to = Infinity,
+): { streamId: Buffer; partitionKey: Buffer; from: number; to: number } => {
+  const streamId = Buffer.from(stream);
+  return { streamId, partitionKey: Buffer.from(router.defaultKey(streamId)), from, to };
+};
+
+const versionOf = (router: Router, stream: string): number | null | Promise<number | null> => {
+  const streamId = Buffer.from(stream);
+  return router.streamVersion(streamId, router.defaultKey(streamId));
+};
+
+const streams = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+
+describe('through every member', () => {
+  let cluster: MemoryCluster;
+  before(async () => {
+    cluster = await MemoryCluster.open();
+    await cluster.led();
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  test('appends are taken and every read answers the same', async () => {
+    const { members } = cluster;
+    const ids: Buffer[] = [];
+    for (let i = 0; i < 48; i += 1) {
+      const { router } = members[i % 3] as (typeof members)[0];
+      const stream = streams[i % streams.length] as string;
+      const appended = await append(router, draft(stream, `payload ${String(i)}`), draft(stream));
+      ids.push(Buffer.from(appended.events[1]?.eventId as Uint8Array));
+      assert.equal(appended.events[1]?.version, Math.floor(i / streams.length) * 2 + 1);
+    }
+    const seen = await Promise.all(members.map(({ router }) => everything(router, ids)));
+    assert.equal((seen[0] as string[]).length, 48 + 8 * 12 + 96 + 8);
+    assert.deepEqual(seen[1], seen[0]);
+    assert.deepEqual(seen[2], seen[0]);
+  });
+
+  async function everything(router: Router, ids: readonly Buffer[]): Promise<string[]> {
+    const seen: string[] = [];
+    for (const id of ids) assert.equal(await router.readEvent(id, collect(seen)), true);
+    for (const stream of streams) {
+      const end = await router.readStream(rangeOf(router, stream), collect(seen));
+      assert.equal(end.hasMore, false);
+      seen.push(String(await versionOf(router, stream)));
+    }
+    for (let partition = 0; partition < router.facts.partitionCount; partition += 1) {
+      const events: string[] = [];
+      await router.readPartition({ partition, from: 0, to: Infinity }, collect(events));
+      const sequence = await router.partitionSequence(partition);
+      assert.equal(sequence, events.length === 0 ? null : events.length - 1);
+      seen.push(...events);
+    }
+    return seen;
+  }
+
+  test('pages end where the visitor says, whatever the size of the events', async () => {
+    const writer = cluster.member(0).router;
+    for (let i = 0; i < 40; i += 1) await append(writer, draft('large', 'x'.repeat(30_000)));
+    for (const { router } of cluster.members) {
+      for (const count of [0, 1, 7, 39, 40]) {
+        const seen: string[] = [];
+        const end = await router.readStream(rangeOf(router, 'large'), collect(seen, count));
+        assert.deepEqual([seen.length, end.hasMore], [count, count < 40]);
+      }
+      const seen: string[] = [];
+      const end = await router.readStream(rangeOf(router, 'large', 5, 9), collect(seen));
+      assert.deepEqual([seen.length, end.hasMore], [5, false]);
+    }
+  });
+
+  test('what is not there is not there', async () => {
+    for (const { router } of cluster.members) {
+      assert.equal(await router.readEvent(Buffer.alloc(16, 3), collect([])), false);
+      assert.equal(await versionOf(router, 'nobody'), null);
+      assert.throws(() => router.partitionSequence(16), { code: 'CLUSTERDOWN' });
+      assert.throws(() => router.streamVersion(Buffer.alloc(65), Buffer.alloc(16)), {
+        code: 'INVALIDARG',
+      });
+    }
+  });
+
+  test('refusals keep their code and their text', async () => {
+    const key = Buffer.alloc(16, 7);
+    const texts = new Set<string>();
+    await append(cluster.member(0).router, draft('refused'));
+    for (const { router } of cluster.members) {
+      const expected = append(router, draft('refused', '', { expected: 7 }));
+      await assert.rejects(expected, (error: SierraError) => {
+        texts.add(error.message);
+        return error.code === 'WRONGVER';
+      });
+      const huge = draft('refused', '', { expected: 2n ** 63n });
+      await assert.rejects(append(router, huge), {
+        code: 'WRONGVER',
+        message: /9223372036854775808/,
+      });
+      const late: EventDraft = { ...draft('refused'), timestamp: 10_000_000_000_000 };
+      await assert.rejects(append(router, late), { code: 'INVALIDARG' });
+      await assert.rejects(append(router, draft('refused', 'x'.repeat(17 * 1024 * 1024))), {
+        code: 'INVALIDARG',
+        message: 'events exceed append.max_bytes (16777216)',
+      });
+    }
+    assert.equal(texts.size, 1);
+    assert.equal(key.length, 16);
+  });
+
+  test('a duplicate is answered as the original was', async () => {
+    const id = Buffer.alloc(16, 9);
+    const [first, ...others] = await Promise.all(
+      cluster.members.map(({ router }) => append(router, draft('twice', 'p', { id }))),
+    );
+    for (const other of others) assert.deepEqual(plain(other), plain(first as Appended));
+    assert.equal(await versionOf(cluster.member(1).router, 'twice'), 0);
+  });
+
+  test('appends of one caller keep their order', async () => {
+    for (const { router } of cluster.members) {
+      const stream = `ordered-${String(cluster.members.findIndex((m) => m.router === router))}`;
+      const answers = Array.from({ length: 300 }, (_, i) =>
+        append(router, draft(stream, String(i), { expected: i === 0 ? 'empty' : i - 1 })),
+      );
+      const appended = await Promise.all(answers);
+      assert.deepEqual(
+        appended.map(({ events }) => events[0]?.version),
+        Array.from({ length: 300 }, (_, i) => i),
+      );
+    }
+  });
+
+  test('what is forwarded while a request is under way goes with the next one', async () => {
+    const leader = cluster.leader(bucketOf(cluster.member(0).router, 'batched'));
+    assert(leader !== null);
+    const follower = cluster.members.find((member) => member !== leader);
+    assert(follower !== undefined);
+    const before = leader.requests;
+    await Promise.all(Array.from({ length: 500 }, () => append(follower.router, draft('batched'))));
+    assert(leader.requests - before <= 2, `${String(leader.requests - before)} requests`);
+  });
+
+  test('READONLY reads this member’s own copy, which follows', async () => {
+    const stream = 'read-only';
+    const leader = cluster.leader(bucketOf(cluster.member(0).router, stream));
+    assert(leader !== null);
+    await append(leader.router, draft(stream));
+    const before = cluster.members.map(({ requests }) => requests);
+    for (const { router } of cluster.members) {
+      while ((await versionOf(router.readOnly, stream)) === null) await turn();
+      const seen: string[] = [];
+      await router.readOnly.readStream(rangeOf(router, stream), collect(seen));
+      assert.equal(seen.length, 1);
+    }
+    assert.deepEqual(
+      cluster.members.map(({ requests }) => requests),
+      before,
+    );
+  });
+
+  test('LATEST is the leader’s', async () => {
+    const stream = 'latest';
+    const target = targetOf(cluster.member(0).router, stream);
+    for (let i = 1; i <= 20; i += 1) {
+      await append(cluster.member(i % 3).router, draft(stream));
+      for (const { router } of cluster.members) {
+        const watcher = { advanced: (): void => undefined };
+        const feed = await router.openFeed(target, watcher);
+        assert.equal(await feed.latest?.(), i);
+        feed.close(watcher);
+      }
+    }
+  });
+});
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const targetOf = (router: Router, stream: string): FeedTarget => {
+  const { streamId, partitionKey } = rangeOf(router, stream);
+  return { kind: 'stream', streamId, partitionKey };
+};
+
+const plain = ({ partitionKey, partition, firstSequence, events }: Appended): unknown => [
+  Buffer.from(partitionKey).toString('hex'),
+  partition,
+  firstSequence,
+  events.map(({ eventId, streamId, version, timestamp }) => [
+    Buffer.from(eventId).toString('hex'),
+    Buffer.from(streamId).toString(),
+    version,
+    timestamp,
+  ]),
+];
+
+const seeds = Number(process.env['SEEDS'] ?? 3);
+const firstSeed = Number(process.env['SEED'] ?? 1);
+
+describe('while leaders change', () => {
+  for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+    test(`nothing acknowledged is lost, and every read sees it (SEED=${String(seed)})`, async () => {
+      await using cluster = await MemoryCluster.open({ seed });
+      await cluster.led();
+      await new ChangingRun(cluster, seed).run();
+    });
+  }
+});
+
+/** Callers append and read through random members, while leaders hand over and members are cut off. */
+class ChangingRun {
+  readonly #cluster: MemoryCluster;
+  readonly #random: ReturnType<typeof seededRandom>;
+  #isOver = false;
+  #acknowledged = 0;
+
+  constructor(cluster: MemoryCluster, seed: number) {
+    this.#cluster = cluster;
+    this.#random = seededRandom(seed);
+  }
+
+  async run(): Promise<void> {
+    const callers = Array.from({ length: 8 }, (_, i) => this.#call(`caller-${String(i)}`));
+    for (let i = 0; i < 6; i += 1) {
+      await this.#disturb(i);
+    }
+    this.#isOver = true;
+    await Promise.all(callers);
+    assert(this.#acknowledged > 50, `${String(this.#acknowledged)} acknowledged`);
+  }
+
+  async #disturb(round: number): Promise<void> {
+    const cluster = this.#cluster;
+    const bucket = this.#random.below(4);
+    if (round % 2 === 0) {
+      cluster.transfer(bucket);
+      await this.#more(20);
+      return;
+    }
+    const cut = cluster.leader(bucket);
+    if (cut === null) return;
+    cut.isCutOff = true;
+    await this.#more(20);
+    cut.isCutOff = false;
+    await this.#more(20);
+  }
+
+  /** Resolves when so many more appends were acknowledged. */
+  async #more(count: number): Promise<void> {
+    const goal = this.#acknowledged + count;
+    while (this.#acknowledged < goal) await turn();
+  }
+
+  #router(): Router {
+    const up = this.#cluster.members.filter(({ isCutOff }) => !isCutOff);
+    return (up[this.#random.below(up.length)] as (typeof up)[0]).router;
+  }
+
+  /** Appends to a stream of its own: after an unknown outcome it looks what has become of it. */
+  async #call(stream: string): Promise<void> {
+    let next = 0;
+    while (!this.#isOver) {
+      const id = Buffer.alloc(16);
+      this.#random.fill(id);
+      const expected = next === 0 ? 'empty' : next - 1;
+      const mayRepeat = this.#random.below(2) === 0;
+      try {
+        const event = draft(stream, '', { expected, ...(mayRepeat && { id }) });
+        const appended = await append(this.#router(), event);
+        assert.equal(appended.events[0]?.version, next);
+        next += 1;
+        this.#acknowledged += 1;
+      } catch (error) {
+        assert(error instanceof SierraError);
+        if (error.code === 'TRYAGAIN') continue;
+        assert.equal(error.code, 'QUORUMFAILED', error.message);
+        const version = (await retried(() => versionOf(this.#router(), stream))) ?? -1;
+        assert(
+          version === next - 1 || version === next,
+          `${String(version)} is not ${String(next)}`,
+        );
+        next = version + 1;
+      }
+      const version = await retried(() => versionOf(this.#router(), stream));
+      assert.equal(version ?? -1, next - 1, 'a read sees what was acknowledged');
+    }
+    const router = this.#router();
+    const seen: string[] = [];
+    await router.readStream(rangeOf(router, stream), collect(seen));
+    assert.equal(seen.length, next);
+  }
+}
+
+async function retried<T>(read: () => T | Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof SierraError && error.code === 'TRYAGAIN')) throw error;
+    }
+  }
+}
+
+describe('without an answer', () => {
+  test('nobody leads: not done, once the time is over', async () => {
+    await using cluster = await MemoryCluster.open({ requestTimeoutMs: 300 });
+    await cluster.led();
+    cluster.member(1).isCutOff = true;
+    cluster.member(2).isCutOff = true;
+    while (streams.some((stream) => leads(cluster, stream))) await turn();
+    const { router } = cluster.member(0);
+    await assert.rejects(append(router, draft('a')), { code: 'TRYAGAIN' });
+    await assert.rejects(async () => versionOf(router, 'a'), { code: 'TRYAGAIN' });
+    await assert.rejects(router.readEvent(Buffer.alloc(16), collect([])) as Promise<boolean>, {
+      code: 'TRYAGAIN',
+    });
+    cluster.member(1).isCutOff = false;
+    await cluster.led();
+    await append(router, draft('a'));
+  });
+
+  const leads = (cluster: MemoryCluster, stream: string): boolean => {
+    const { router, store } = cluster.member(0);
+    return store.group(bucketOf(router, stream))?.state === 'leading';
+  };
+
+  test('an answer that was lost is unknown, unless the ids make a second attempt harmless', async () => {
+    await using cluster = await MemoryCluster.open({ requestTimeoutMs: 2000 });
+    await cluster.led();
+    const bucket = bucketOf(cluster.member(0).router, 'lost');
+    const leader = cluster.leader(bucket);
+    assert(leader !== null);
+    const follower = cluster.members.find((member) => member !== leader);
+    assert(follower !== undefined);
+    leader.losesAnswers = true;
+    await assert.rejects(append(follower.router, draft('lost')), { code: 'QUORUMFAILED' });
+    const repeated = append(follower.router, draft('lost', '', { id: Buffer.alloc(16, 5) }));
+    while ((await versionOf(leader.router, 'lost')) !== 1) await turn();
+    leader.losesAnswers = false;
+    assert.equal((await repeated).events[0]?.version, 1);
+    assert.equal(await versionOf(follower.router, 'lost'), 1);
+  });
+});
