@@ -151,12 +151,21 @@ export class SimulatedCluster implements World {
       .join('\n');
   }
 
-  /** Segment files hold exactly what was committed. Call when all members have closed. */
-  compareSegments(): void {
+  /**
+   * Segment files hold exactly what was committed. Call when all members have closed; `settled` is how many frames each
+   * bucket had when all had the same.
+   */
+  compareSegments(settled: readonly number[]): void {
     this.truth.logs.forEach((log, bucket) => {
-      for (const { disk, number } of this.holders(bucket)) {
+      for (const { disk, number, closedAt } of this.holders(bucket)) {
         const files = new Map<number, Buffer>();
-        for (const { segment, offset, bytes } of log) {
+        const end = closedAt.get(bucket) ?? 0;
+        assert(
+          end >= (settled[bucket] as number),
+          `member ${String(number)} closes with everything`,
+        );
+        // Those that closed later may have elected another leader.
+        for (const { segment, offset, bytes } of log.slice(0, end)) {
           let file = files.get(segment);
           if (file === undefined) {
             const name = segmentFileName(segment);

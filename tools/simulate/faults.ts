@@ -57,6 +57,7 @@ export class Faults {
     for (const fault of this.#hanging) fault.end();
     for (const member of this.#cluster.members) {
       member.diskDelayMs = 0;
+      member.crashAfter(Infinity);
       if (member.life !== null) member.life.frozenUntil = 0;
     }
   }

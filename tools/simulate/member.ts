@@ -51,6 +51,8 @@ export class SimulatedMember {
   /** How far the wall clock is off. */
   clockOffsetMs = 0;
   lives = 0;
+  /** By bucket: what its segments held when it last closed. */
+  readonly closedAt: Map<number, number> = new Map();
   /** Called when a process has ended, however. */
   onDown: () => void = () => undefined;
   onOpen: () => void = () => undefined;
@@ -152,6 +154,9 @@ export class SimulatedMember {
       store.close().then(
         () => {
           if (this.life !== life) return;
+          for (const { log } of store.groups()) {
+            this.closedAt.set(log.bucket, log.checkpoint().end.index);
+          }
           this.#down('has closed');
         },
         (error: unknown) => {

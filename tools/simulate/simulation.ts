@@ -116,8 +116,9 @@ class Simulation {
     await this.#within('subscriptions deliver everything', followers);
     clients.checkFates();
     for (const { store } of cluster.members) await this.#readAll(store as Store);
+    const lengths = cluster.truth.logs.map((log) => log.length);
     await this.#within('members close', this.#closeAll());
-    cluster.compareSegments();
+    cluster.compareSegments(lengths);
   }
 
   #follow(until: () => boolean): Promise<void>[] {
