@@ -1,9 +1,11 @@
 /** The real parts of a node; `server.ts` puts them together. Loaded late, behind the sizing of the I/O pool. */
+import { assert } from '../../common/assert.ts';
 import { systemRandom } from '../../common/random.ts';
 import { refuseMember } from './cluster/claim-directory.ts';
 import { ClusterNode } from './cluster/cluster-node.ts';
+import { CommandRunner } from './cluster/command-runner.ts';
 import { Router } from './cluster/router.ts';
-import { openStore } from './engine/index.ts';
+import { openStore, type Store } from './engine/index.ts';
 import { type ClusterServer, openClusterServer } from './http/cluster-server.ts';
 import { RespListener } from './resp/listener.ts';
 import { respLimits } from './resp/limits.ts';
@@ -33,7 +35,11 @@ export const nodeParts: NodeParts = {
       random: systemRandom,
       state: () => memberStates[state()],
     });
-    return new Membership(node, { ...cluster.address, secret, onError: faults(log) });
+    const { requestTimeoutMs } = cluster;
+    return new Membership(node, {
+      ...cluster.address,
+      ...{ secret, requestTimeoutMs, onError: faults(log) },
+    });
   },
 };
 
@@ -56,12 +62,17 @@ const faults =
   (error: Error): void =>
     log.error({ err: error }, 'a request of another member failed');
 
+type MembershipOptions = Parameters<typeof openClusterServer>[0] & {
+  readonly requestTimeoutMs: number;
+};
+
 class Membership implements ClusterPart {
   readonly #node: ClusterNode;
-  readonly #options: Parameters<typeof openClusterServer>[0];
+  readonly #options: MembershipOptions;
   #server: ClusterServer | null = null;
+  #store: Store | null = null;
 
-  constructor(node: ClusterNode, options: Parameters<typeof openClusterServer>[0]) {
+  constructor(node: ClusterNode, options: MembershipOptions) {
     this.#node = node;
     this.#options = options;
   }
@@ -78,13 +89,21 @@ class Membership implements ClusterPart {
     return this.#node.formed();
   }
 
-  openStore: NodeParts['openStore'] = (directory, options, environment) =>
-    this.#node.openStore((replication) =>
+  openStore: NodeParts['openStore'] = async (directory, options, environment) => {
+    const store = await this.#node.openStore((replication) =>
       openStore(directory, { ...options, ...this.#node.counts }, { ...environment, replication }),
     );
+    const runner = new CommandRunner(store);
+    this.#node.onCommands = (bucket, body) => runner.run(bucket, body);
+    this.#store = store;
+    return store;
+  };
 
-  openListener: NodeParts['openListener'] = (store, config, context) =>
-    openListener(new Router(store), config, context);
+  openListener: NodeParts['openListener'] = (_store, config, context) => {
+    assert(this.#store !== null, 'the store is opened before the listener');
+    const { requestTimeoutMs } = this.#options;
+    return openListener(new Router(this.#store, this.#node, { requestTimeoutMs }), config, context);
+  };
 
   isReady(): boolean {
     return this.#node.isReady();
