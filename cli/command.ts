@@ -14,6 +14,8 @@ export interface Command {
   readonly examples: readonly string[];
   /** Ends itself, in order, when a signal comes; others are ended by it. */
   readonly isLive?: true;
+  /** Asks members of a cluster itself: it has a default address of its own, and its session no client. */
+  readonly isForMembers?: true;
   /** Reads the command line. Throws `UsageError`; nothing has been connected or read by then. */
   prepare(line: Line): Action;
 }
@@ -22,7 +24,7 @@ export interface Command {
 export type Action = (session: Session) => Promise<number>;
 
 export interface Session {
-  /** Connected when the action begins. */
+  /** Connected when the action begins; not to be touched by commands for members. */
   readonly client: Client;
   /** Where to, without a password. */
   readonly address: string;

@@ -16,6 +16,9 @@ export const commonFlags: FlagTable = {
   help: { short: 'h', value: null, doc: 'Print this.' },
 };
 
+/** A command's own come first, and win. */
+export const flagsOf = ({ flags }: Command): FlagTable => ({ ...flags, ...commonFlags, ...flags });
+
 const COLUMNS = 100;
 const FLAG_COLUMNS = 24;
 
@@ -24,7 +27,7 @@ export function helpText(command: Command): string {
   const parts = [
     `Usage: ${usage.join('\n       ')}`,
     command.text,
-    section('Flags', flagRows({ ...command.flags, ...commonFlags })),
+    section('Flags', flagRows(flagsOf(command))),
     section(
       'Examples',
       command.examples.map((line) => `  ${line}`),

@@ -3,20 +3,21 @@ import type { Writable } from 'node:stream';
 
 import { type Client, type ClientOptions, InvalidArgumentError } from '../client/index.ts';
 import { addressOf, shownAddress } from './address.ts';
-import type { Action, Command, Terminal } from './command.ts';
+import type { Action, Command, Session, Terminal } from './command.ts';
 import { append } from './commands/append.ts';
+import { cluster } from './commands/cluster.ts';
 import { info } from './commands/info.ts';
 import { read } from './commands/read.ts';
 import { subscribe } from './commands/subscribe.ts';
 import { exitCode } from './exit-code.ts';
-import { commonFlags, helpText } from './help.ts';
+import { flagsOf, helpText } from './help.ts';
 import { type Line, parseLine } from './line.ts';
 import { Output } from './output.ts';
 import { Reporter } from './reporter.ts';
 import { statusNotes } from './status-notes.ts';
 import { UsageError } from './usage-error.ts';
 
-export const commands: readonly Command[] = [append, read, subscribe, info];
+export const commands: readonly Command[] = [append, read, subscribe, info, cluster];
 
 /** What a command meets: the process, or a test. */
 export interface World {
@@ -41,7 +42,7 @@ export async function runCommand(
   const where = `sierradb ${command.name}`;
   let code: number;
   try {
-    const line = parseLine(given, { ...command.flags, ...commonFlags });
+    const line = parseLine(given, flagsOf(command));
     reporter.isJson = line.has('json');
     reporter.isQuiet = line.has('quiet');
     if (line.has('help')) code = await help(command, output);
@@ -73,6 +74,8 @@ async function act(
   { world, reporter, output }: Surroundings,
 ): Promise<number> {
   const action: Action = command.prepare(line);
+  if (command.isForMembers === true)
+    return action(sessionOf(noClient, '', { world, reporter, output }));
   const address = addressOf(line.text('address') ?? world.environment['SIERRADB_ADDRESS']);
   const timeoutMs = (line.number('timeout', 1) ?? 30) * 1000;
   reporter.address = shownAddress(address);
@@ -89,21 +92,37 @@ async function act(
   if (command.isLive === true) world.interrupts((code) => interrupt.abort(code));
   interrupt.signal.addEventListener('abort', () => (isOpen = false));
   try {
-    return await action({
-      client,
-      address: reporter.address,
-      output,
-      input: { [Symbol.asyncIterator]: () => world.input()[Symbol.asyncIterator]() },
-      isJson: reporter.isJson,
-      terminal: world.terminal,
-      signal: interrupt.signal,
-      note: (sentence) => reporter.note(sentence),
-      failure: (error, place) => reporter.failure(error, place),
-    });
+    const surroundings = { world, reporter, output };
+    return await action(sessionOf(() => client, reporter.address, surroundings, interrupt.signal));
   } finally {
     isOpen = false;
     await client.close();
   }
+}
+
+function sessionOf(
+  client: () => Client,
+  address: string,
+  { world, reporter, output }: Surroundings,
+  signal: AbortSignal = new AbortController().signal,
+): Session {
+  return {
+    get client() {
+      return client();
+    },
+    address,
+    output,
+    input: { [Symbol.asyncIterator]: () => world.input()[Symbol.asyncIterator]() },
+    isJson: reporter.isJson,
+    terminal: world.terminal,
+    signal,
+    note: (sentence) => reporter.note(sentence),
+    failure: (error, place) => reporter.failure(error, place),
+  };
+}
+
+function noClient(): never {
+  throw new Error('a command for members has no client');
 }
 
 async function connect(world: World, address: string, options: ClientOptions): Promise<Client> {

@@ -2,7 +2,7 @@
  * What members say to each other over HTTP (architecture section 7): paths, headers and JSON bodies. The operator and
  * `sierradb cluster` use the same.
  */
-import type { Assignment } from './assignment.ts';
+import type { Assignment, Member } from './assignment.ts';
 
 export const clusterPaths = {
   status: '/v1/status',
@@ -58,6 +58,8 @@ export interface NodeStatus {
     readonly version: number;
     readonly digest: string;
   } | null;
+  /** Of the assignment; absent while it forms. */
+  readonly members?: readonly Member[];
   readonly bucketCount: number;
   readonly partitionCount: number;
   readonly buckets: readonly ReplicaStatus[];

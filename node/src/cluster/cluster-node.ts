@@ -263,6 +263,7 @@ export class ClusterNode implements MemberService, ClusterView {
     return {
       ...{ member, index, cluster, version, boot, state: state() },
       assignment: directory?.summary ?? null,
+      ...(directory && { members: directory.assignment.members }),
       ...{ bucketCount, partitionCount },
       buckets:
         directory === null

@@ -9,16 +9,13 @@ const PATIENCE_MS = 2000;
 const LOOK_MS = 20;
 
 export async function handOver(groups: Iterable<RaftGroup>): Promise<void> {
-  const all = [...groups];
-  const leading = (): RaftGroup[] => all.filter(({ core }) => core.role === 'leader');
+  // Once each: what comes back from a member that stops as well is not sent round.
+  let left = [...groups].filter(({ core }) => core.role === 'leader');
   const endMs = performance.now() + PATIENCE_MS;
   for (;;) {
-    const left = leading().flatMap((group) => {
-      const to = heirOf(group);
-      return to === null ? [] : [{ group, to }];
-    });
+    left = left.filter((group) => group.core.role === 'leader' && heirOf(group) !== null);
     if (left.length === 0 || performance.now() > endMs) return;
-    for (const { group, to } of left) if (!group.core.isHandingOver) group.transfer(to);
+    for (const group of left) if (!group.core.isHandingOver) group.transfer(heirOf(group) ?? '');
     await delay(LOOK_MS);
   }
 }

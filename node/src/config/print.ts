@@ -77,6 +77,7 @@ With a running node; "sierradb COMMAND --help" says more:
        sierradb read STREAM
        sierradb subscribe STREAM… | --all
        sierradb info [--json]
+       sierradb cluster status [--json]
 
 Flags of start and config:
 ${rows.join('\n')}

@@ -1,0 +1,86 @@
+/** `sierradb cluster status`: asks the members over their own addresses, not as a client. */
+import { readFile } from 'node:fs/promises';
+
+import type { NodeStatus } from '../../common/cluster-contract.ts';
+import { addressOf } from '../address.ts';
+import { askMember, type MemberStatus } from '../cluster-requests.ts';
+import { clusterJson, clusterTable } from '../cluster-text.ts';
+import type { Action, Command, Session } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import type { Line } from '../line.ts';
+import { UsageError } from '../usage-error.ts';
+
+const ADDRESS_DEFAULT = '127.0.0.1:9190';
+
+export const cluster: Command = {
+  name: 'cluster',
+  usage: ['cluster status [flags]'],
+  text: `Say how a cluster does: its members, and for every bucket the leader, the term, and how far its
+replicas are. Any member can be asked; it tells where the others are.`,
+  flags: {
+    address: {
+      short: 'a',
+      value: 'HOST:PORT',
+      doc: `The cluster address of a member: network.cluster_address [${ADDRESS_DEFAULT}].`,
+    },
+    'secret-file': {
+      value: 'FILE',
+      doc: 'The secret of the cluster: network.cluster_secret_file.',
+    },
+  },
+  examples: [
+    'sierradb cluster status',
+    'sierradb cluster status --address 127.0.0.1:9192 --json | jq .buckets',
+  ],
+  isForMembers: true,
+  prepare,
+};
+
+function prepare(line: Line): Action {
+  const [verb, ...more] = line.words;
+  if (verb !== 'status') {
+    throw new UsageError(
+      verb === undefined ? 'what of it? status' : `unknown command ${verb}; there is status`,
+    );
+  }
+  if (more.length > 0) throw new UsageError(`it takes flags only, not ${more.join(' ')}`);
+  const given = line.text('address');
+  const address = given === undefined ? ADDRESS_DEFAULT : addressOf(given);
+  const timeoutMs = (line.number('timeout', 1) ?? 5) * 1000;
+  const secretFile = line.text('secret-file') ?? null;
+  return async (session) => status(session, { address, secretFile, timeoutMs });
+}
+
+interface Asking {
+  readonly address: string;
+  readonly secretFile: string | null;
+  readonly timeoutMs: number;
+}
+
+async function status(session: Session, asking: Asking): Promise<number> {
+  const { address, secretFile, timeoutMs } = asking;
+  const secret = secretFile === null ? null : (await readFile(secretFile, 'utf8')).trim();
+  const first = await askMember(address, { secret, timeoutMs });
+  const members = await Promise.all(
+    membersOf(first, address).map(async (member): Promise<MemberStatus> => {
+      if (member.id === first.member) return { ...member, status: first, error: null };
+      try {
+        const answer = await askMember(member.address, { secret, timeoutMs });
+        return { ...member, status: answer, error: null };
+      } catch (error) {
+        const { message } = error as Error;
+        return { ...member, status: null, error: message.replace(`${member.address}: `, '') };
+      }
+    }),
+  );
+  const text = session.isJson ? clusterJson(first, members) : clusterTable(first, members);
+  await session.output.line(text);
+  return exitCode.done;
+}
+
+/** A node that still forms knows of nobody. */
+const membersOf = (
+  { members = [], member, index }: NodeStatus,
+  address: string,
+): NonNullable<NodeStatus['members']> =>
+  members.length > 0 ? members : [{ id: member, index, address }];
