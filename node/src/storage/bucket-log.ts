@@ -12,8 +12,8 @@
  * A follower takes the frames of its leader as they are (`take`), and forgets those that are not the leader's (`truncate`).
  *
  * Invariants
- * - written ≤ committed ≤ end, each a position between two frames. Segments hold committed frames only, the same bytes at
- *   the same offsets for ever; what lies above `written` is in the tail in memory, and durable in the journal.
+ * - written ≤ committed ≤ end, each a position between two frames. Segments hold committed frames only, and none that is
+ *   not durable in the journal here, the same bytes at the same offsets for ever; what lies above `written` is in the tail in memory, and durable in the journal.
  * - `synced` is what a checkpoint may claim: the files' contents and names are durable up to there.
  * - What is committed is never truncated.
  * - A segment ends because the next frame says so (it stands in the next segment), never because a file does.
@@ -155,7 +155,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
         tail: this.#tail,
         young: this.young,
         sealed: this.sealed,
-        committed: () => this.#committed,
+        committed: () => this.#writable(),
         retainBytes: () => (this.isAlone ? 0 : RETAINED_BYTES),
         damaged: (error) => {
           this.noteDamage(error);
@@ -328,6 +328,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
       this.onVoteDurable(next.vote);
     }
     this.onDurable(this.#marks.durable(mark));
+    this.#writing.committed();
   }
 
   /** Frames up to `index` are committed: they become visible, and segments follow. */
@@ -363,10 +364,14 @@ export class BucketLog extends KnownDamage implements JournalParty {
     return null;
   }
 
-  /** Shows the frames that are not committed, in order. */
+  /**
+   * Shows the frames that are durable and not committed, in order. What is not durable yet is on its way into the journal's
+   * present lap or a later one, in its own place.
+   */
   eachUncommittedFrame(visit: (bytes: Buffer, from: number, to: number) => void): void {
-    this.#eachUncommitted((chunk, at) => {
-      visit(chunk.buffer, at, at + frameLength(chunk.buffer, at));
+    const durable = this.#marks.index;
+    this.#eachUncommitted(({ buffer }, at) => {
+      if (frameIndex(buffer, at) <= durable) visit(buffer, at, at + frameLength(buffer, at));
     });
   }
 
@@ -553,6 +558,27 @@ export class BucketLog extends KnownDamage implements JournalParty {
     this.young.push(new YoungSegment(this.#context.files, this.#context.folder, header, 0));
     this.#end.segment += 1;
     this.#end.offset = this.#headerBytes;
+  }
+
+  /**
+   * Up to where segments may be written: what is committed, and durable in the journal here. Others may have made the
+   * majority; a segment that is ahead of the journal would look like a journal that has lost something.
+   */
+  #writable(): LogPosition {
+    const { index: durable } = this.#marks;
+    if (durable >= this.#committed.index) return this.#committed;
+    const chunk = this.#tail.chunkOf(durable);
+    if (chunk === null) return this.#writing.written;
+    const { buffer, segment, start, frames, firstIndex } = chunk;
+    const at = frames[durable - firstIndex] as number;
+    const offset = start + at + frameLength(buffer, at);
+    return {
+      segment,
+      offset,
+      index: durable,
+      term: frameTerm(buffer, at),
+      crc: frameCrc(buffer, at),
+    };
   }
 
   #chunkAtCommit(): Chunk {

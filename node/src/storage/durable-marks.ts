@@ -16,11 +16,14 @@ interface Run {
 
 export class DurableMarks {
   #last = 0;
+  /** The latest mark that is durable. */
+  #durable = 0;
   #runs: Run[] = [{ firstMark: 0, offset: 0, cap: Infinity }];
 
   /** Begins anew: everything up to `index` is durable. */
   reset(index: number): void {
     this.#runs = [{ firstMark: this.#last, offset: this.#last - index, cap: Infinity }];
+    this.#durable = this.#last;
   }
 
   /** The mark of the next frame. */
@@ -41,11 +44,17 @@ export class DurableMarks {
     this.#runs.push({ firstMark: this.#last + 1, offset: this.#last - index, cap: index });
   }
 
-  /** The index up to which the log is durable when everything up to `mark` is. */
+  /** Everything up to `mark` is durable; returns the index up to which the log is. */
   durable(mark: number): number {
-    while ((this.#runs[1]?.firstMark ?? Infinity) <= mark) this.#runs.shift();
+    this.#durable = mark;
+    return this.index;
+  }
+
+  /** The index up to which the log is durable. */
+  get index(): number {
+    while ((this.#runs[1]?.firstMark ?? Infinity) <= this.#durable) this.#runs.shift();
     const [run] = this.#runs;
-    let index = mark - (run as Run).offset;
+    let index = this.#durable - (run as Run).offset;
     for (let i = 1; i < this.#runs.length; i += 1)
       index = Math.min(index, (this.#runs[i] as Run).cap);
     return index;

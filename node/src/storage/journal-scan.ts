@@ -242,14 +242,19 @@ function tornLength(content: Buffer, at: number, last: RoundHeader): number {
   return Math.min(readUint32(content, at + 8), content.length - at);
 }
 
-/** Every entry of the laps found by the scan, in order, with the buffer it stands in. */
+/**
+ * Every entry of the laps that the latest checkpoint needs, in order, with the buffer it stands in. Laps before those do not
+ * say how their logs begin: what they build on may be gone.
+ */
 export async function replayJournal(
   files: FileSystem,
   folder: string,
   scan: JournalScan,
   visit: (content: Buffer, entry: Entry) => Promise<void> | void,
 ): Promise<void> {
-  for (const { slot, end } of scan.laps) {
+  const oldestLap = scan.checkpoint?.oldestLap ?? 0;
+  for (const { slot, end, lap } of scan.laps) {
+    if (lap < oldestLap) continue;
     const content = await files.readFile(`${folder}/${journalFileName(slot)}`);
     const salt = scan.files.find((file) => file.slot === slot)?.salt ?? 0;
     let at = PAGE_BYTES;

@@ -21,6 +21,7 @@
  * | `known committed`       | the same, of a group; a segment has them, too      | the same                                        |
  * | `not known committed`   | the same, of a group; no segment has them          | kept in memory until a leader speaks            |
  * | `replaced`              | have the index of an earlier one, another checksum | the earlier one and those behind it are dropped |
+ * | `replaced before`       | do not, of a group; later ones do                  | passed over: a leader has replaced them         |
  * | `broken chain`          | do not                                             | refuse to start: the journal is damaged         |
  * | `journal behind`        | end before a frame that is in a segment            | refuse to start: a journal file is missing      |
  *
@@ -292,6 +293,7 @@ export async function replayInto(
   let frames = 0;
   const byBucket = new Map(logs.map((log) => [log.bucket, log]));
   const segments = new SegmentFrames(files, folderOf);
+  const stale = new Map<BucketLog, string>();
   await replayJournal(files, folder, scan, async (content, entry) => {
     const log = byBucket.get(entry.bucket);
     if (log === undefined || !entry.replicaId.equals(log.replicaId)) return;
@@ -303,11 +305,11 @@ export async function replayInto(
     const before = log.endIndex;
     const fault = log.recover(content, entry.from, entry.to);
     if (fault !== null) {
-      throw new OpenError(
-        'damaged',
-        `the journal is damaged: bucket ${String(log.bucket)}: ${fault}`,
-      );
+      if (log.isAlone) throw brokenChain(log, fault);
+      stale.set(log, fault);
+      return;
     }
+    stale.delete(log);
     if (log.endIndex > before) frames += 1;
     // A frame that stands in a segment was committed when it was put there.
     const index = frameIndex(content, entry.from);
@@ -317,8 +319,12 @@ export async function replayInto(
     if (log.unwrittenBytes > REPLAY_BYTES) await log.settle();
   });
   await segments.close();
+  for (const [log, fault] of stale) throw brokenChain(log, fault);
   return frames;
 }
+
+const brokenChain = (log: BucketLog, fault: string): OpenError =>
+  new OpenError('damaged', `the journal is damaged: bucket ${String(log.bucket)}: ${fault}`);
 
 /** After everything is in synced segments: removes what an earlier process left behind the log's end. */
 export async function removeStrays(

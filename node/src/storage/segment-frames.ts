@@ -19,8 +19,11 @@ export class SegmentFrames {
   readonly #files: FileSystem;
   readonly #folderOf: (bucket: number) => string;
   readonly #open = new Map<number, OpenSegment>();
-  /** Buckets whose files have ended: what comes behind is not in them either. */
-  readonly #ended = new Set<number>();
+  /**
+   * Where a bucket's files have been found to end: nothing is in them from there on. Frames that a leader has replaced may
+   * reach further than those that took their place.
+   */
+  readonly #ended = new Map<number, { readonly segment: number; readonly offset: number }>();
 
   constructor(files: FileSystem, folderOf: (bucket: number) => string) {
     this.#files = files;
@@ -29,10 +32,13 @@ export class SegmentFrames {
 
   /** Whether the frame at `bytes[at]` stands in its place in its segment, whole and the same. */
   async has(bucket: number, bytes: Buffer, at: number): Promise<boolean> {
-    if (this.#ended.has(bucket)) return false;
-    const { file } = await this.#segment(bucket, frameSegment(bytes, at));
+    const segment = frameSegment(bytes, at);
+    const offset = frameOffset(bytes, at);
+    const end = this.#ended.get(bucket) ?? { segment: Infinity, offset: 0 };
+    if (segment > end.segment || (segment === end.segment && offset >= end.offset)) return false;
+    const { file } = await this.#segment(bucket, segment);
     const answer = file === null ? 'ended' : await compare(file, bytes, at);
-    if (answer === 'ended') this.#ended.add(bucket);
+    if (answer === 'ended') this.#ended.set(bucket, { segment, offset });
     return answer === 'same';
   }
 
