@@ -133,6 +133,7 @@ export class SimulatedCluster implements World {
 
   /** Whether every member is up and has applied all that was ever committed. */
   get isSettled(): boolean {
+    if (this.members.some(({ isUp, isClosing }) => !isUp || isClosing)) return false;
     return this.truth.logs.every((log, bucket) =>
       this.holders(bucket).every((member) => member.group(bucket)?.appliedIndex === log.length),
     );

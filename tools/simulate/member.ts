@@ -51,6 +51,7 @@ export class SimulatedMember {
   /** How far the wall clock is off. */
   clockOffsetMs = 0;
   lives = 0;
+  isClosing = false;
   /** By bucket: what its segments held when it last closed. */
   readonly closedAt: Map<number, number> = new Map();
   /** Called when a process has ended, however. */
@@ -150,6 +151,7 @@ export class SimulatedMember {
     const { life, store } = this;
     if (life === null || store === null) return;
     this.#trace(' is stopped');
+    this.isClosing = true;
     this.#world.time.after(0, life, () => {
       store.close().then(
         () => {
@@ -287,6 +289,7 @@ export class SimulatedMember {
     if (life === null) return;
     life.isDead = true;
     this.life = null;
+    this.isClosing = false;
     this.store = null;
     this.subscriptions = null;
     this.#trace(` ${how}`);

@@ -192,7 +192,7 @@ export class BucketWriter {
     if (frameKindOf(bytes, at) !== frameKind.events) return;
     const frame = this.#inFlight[this.#inFlightStart];
     if (frame?.index !== frameIndex(bytes, at)) {
-      this.#context.heads.follow(bytes, at);
+      this.#context.heads.follow(bytes, at, (streamId) => this.#loading.has(keyText(streamId)));
       return;
     }
     this.#inFlightStart += 1;

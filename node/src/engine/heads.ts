@@ -16,6 +16,7 @@ import {
   FRAME_EVENTS_OFFSET,
   FRAME_HEADER_BYTES,
   frameEventCount,
+  frameIndex,
 } from '../storage/frame-format.ts';
 import { hashBytes } from '../storage/hash.ts';
 import { ByteKeyTable } from './byte-key-table.ts';
@@ -82,17 +83,26 @@ export class Heads {
     return head;
   }
 
-  /** The frame at `bytes[at]` was applied that another leader has made, or this one before it lost its place. */
-  follow(bytes: Buffer, at: number): void {
+  /**
+   * The frame at `bytes[at]` was applied that another leader has made, or this one before it lost its place. A head that is
+   * just being read from the disk is known from here: what was read may be older.
+   */
+  follow(bytes: Buffer, at: number, isBeingRead: (streamId: Uint8Array) => boolean): void {
     const keyAt = at + FRAME_HEADER_BYTES;
     const key = keyText(bytes.subarray(keyAt, keyAt + UUID_BYTES));
     const count = frameEventCount(bytes, at);
+    const index = frameIndex(bytes, at);
     let event = at + FRAME_EVENTS_OFFSET;
     for (let i = 0; i < count; i += 1) {
       const idAt = event + EVENT_HEADER_BYTES;
       const streamId = bytes.subarray(idAt, idAt + eventStreamIdLength(bytes, event));
-      const head = this.get(hashBytes(streamId, 0, streamId.length), streamId);
+      const hash = hashBytes(streamId, 0, streamId.length);
+      let head = this.get(hash, streamId);
+      if (head === undefined && isBeingRead(streamId)) {
+        head = this.add(hash, streamId, eventVersion(bytes, event), key);
+      }
       if (head !== undefined) {
+        head.lastIndex = Math.max(head.lastIndex, index);
         head.appliedVersion = eventVersion(bytes, event);
         head.appliedPartitionKey = key;
         if (head.version < head.appliedVersion) {
