@@ -23,6 +23,8 @@ export interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Program and first arguments; the sources by default. */
   readonly command?: readonly string[];
+  /** Shown the process before it listens. */
+  readonly onSpawn?: (node: NodeProcess) => void;
 }
 
 export interface Exit {
@@ -74,6 +76,7 @@ export class NodeProcess implements AsyncDisposable {
   static async start(options: StartOptions = {}): Promise<NodeProcess> {
     const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'sierradb-')));
     const node = new NodeProcess(directory, options);
+    options.onSpawn?.(node);
     try {
       await node.#listening();
     } catch (error) {
