@@ -75,7 +75,7 @@ export class AppendLane {
     for (;;) {
       this.#expire();
       if (this.#queue.length === 0) break;
-      const route = this.#routes.leader(this.#bucket);
+      const route = this.#routes.appends(this.#bucket);
       if (route === HERE) await this.#runHere();
       else if (route === null) await this.#routes.pause(this.#bucket);
       else await this.#send(route);
@@ -95,7 +95,7 @@ export class AppendLane {
 
   async #runHere(): Promise<void> {
     const { store } = this.#routes;
-    while (this.#queue.length > 0 && this.#routes.leads(this.#bucket)) {
+    while (this.#queue.length > 0 && this.#routes.takesAppends(this.#bucket)) {
       const waiting = this.#queue.shift() as Waiting;
       const place = store.append(decodeAppend(waiting.bytes), (error, appended) => {
         if (appended === null) this.#refuse(waiting, error ?? outcomeUnknown());

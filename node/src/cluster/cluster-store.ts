@@ -57,7 +57,7 @@ export class ClusterStore implements EventStore {
   append(request: AppendRequest, done: AppendCallback): Promise<void> | null {
     const bucket = this.#routes.bucketOfKey(request.partitionKey);
     const lane = this.#lanes[bucket] as AppendLane;
-    if (lane.isIdle && this.#routes.leads(bucket)) return this.#store.append(request, done);
+    if (lane.isIdle && this.#routes.takesAppends(bucket)) return this.#store.append(request, done);
     const { appendMaxBytes } = this.facts;
     if (frameBytes(request.events) > appendMaxBytes) {
       setImmediate(done, eventsExceedAppendMax(appendMaxBytes), null);

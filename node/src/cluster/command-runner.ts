@@ -15,7 +15,7 @@ import {
   refusal,
 } from './forwarding.ts';
 import { writeEvent } from './received-event.ts';
-import { type After, realAfter } from './routes.ts';
+import { type After, realAfter, takesAppends } from './routes.ts';
 import { ClusterRefusal, type ReplicaStore } from './types.ts';
 import { ByteWriter } from './wire-bytes.ts';
 
@@ -54,7 +54,7 @@ export class CommandRunner {
     bucket: number,
     { request }: AppendCommand,
   ): { place: Promise<void> | null; answer: Promise<Buffer> } {
-    if (this.#store.group(bucket)?.state !== 'leading') {
+    if (!takesAppends(this.#store.group(bucket))) {
       return { place: null, answer: Promise.resolve(notLeader) };
     }
     const { promise, resolve } = Promise.withResolvers<Buffer>();

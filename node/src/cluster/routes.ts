@@ -10,7 +10,7 @@ import { clusterPaths } from '../../../common/cluster-contract.ts';
 import { SierraError } from '../../../common/errors.ts';
 import { partitionHash } from '../../../common/ids.ts';
 import { type Answer, decodeAnswers, encodeBatch } from './forwarding.ts';
-import type { ClusterView, ReplicaStore } from './types.ts';
+import type { ClusterView, ReplicaGroup, ReplicaStore } from './types.ts';
 
 /** Runs `action` after so many milliseconds, unless it is cancelled by what is returned. */
 export type After = (delayMs: number, action: () => void) => () => void;
@@ -85,6 +85,17 @@ export class Routes {
     return this.store.group(bucket)?.state === 'leading';
   }
 
+  /** A leader that hands over takes no more appends: what the next one does not know would be lost. */
+  takesAppends(bucket: number): boolean {
+    return takesAppends(this.store.group(bucket));
+  }
+
+  /** Where appends are taken. */
+  appends(bucket: number): Route {
+    const route = this.leader(bucket);
+    return route === HERE && !this.takesAppends(bucket) ? null : route;
+  }
+
   /** Where a bucket's leader is. */
   leader(bucket: number): Route {
     if (this.leads(bucket)) return HERE;
@@ -148,6 +159,9 @@ export class Routes {
     };
   }
 }
+
+export const takesAppends = (group: ReplicaGroup | undefined): boolean =>
+  group?.state === 'leading' && !group.core.isHandingOver;
 
 /** Whether a request that has failed was certainly not begun; see `PeerError` in `replication/peer-requests.ts`. */
 export const wasNotDone = (error: unknown): boolean =>

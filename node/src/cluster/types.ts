@@ -43,10 +43,15 @@ export interface ClusterView {
   readonly peers: PeerRequests;
 }
 
+/** The group of a bucket, as the router sees it. */
+export interface ReplicaGroup extends Pick<ReplicatedLog, 'state' | 'readBarrier'> {
+  readonly core: { readonly isHandingOver: boolean };
+}
+
 /** A store with replicas of some of the buckets, as the router sees it. */
 export interface ReplicaStore extends EventStore {
   /** Undefined where this member has no replica of the bucket. */
-  group(bucket: number): Pick<ReplicatedLog, 'state' | 'readBarrier'> | undefined;
+  group(bucket: number): ReplicaGroup | undefined;
   /** Shows the oldest event with this id in one bucket; false where that has none. */
   readEventIn(bucket: number, eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean>;
 }

@@ -235,17 +235,17 @@ export class MemoryCluster implements AsyncDisposable {
         await turn();
         if (peer.losesAnswers) throw new PeerError('connection lost', 'unknown');
         if (this.#isConnected(self.id, member)) return answer;
-        return new Promise((_resolve, reject) => {
-          const fail = (): void => {
-            reject(new PeerError('no answer', 'unknown'));
-          };
-          if (signal.aborted) fail();
-          signal.addEventListener('abort', fail, { once: true });
-        });
+        return this.#lost(self.id, member, signal);
       },
       put: () => assert.fail('not asked for'),
       get: () => assert.fail('not asked for'),
     };
+  }
+
+  /** An answer that does not come: until nobody waits any more, or until the network says so when it is whole again. */
+  async #lost(a: string, b: string, signal: AbortSignal): Promise<never> {
+    while (!signal.aborted && !this.#isConnected(a, b)) await this.#ticked();
+    throw new PeerError('no answer', 'unknown');
   }
 
   #byId(id: string): TestMember {
