@@ -22,7 +22,7 @@ import type { StoreEnvironment } from '../engine/options.ts';
 import { PeerNetwork } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
-import { defaultTiming, Ticker } from '../replication/ticker.ts';
+import { defaultTiming, TICK_MS, Ticker } from '../replication/ticker.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
 import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
 import { drawUuid, type Identity } from '../storage/identity.ts';
@@ -32,6 +32,7 @@ import { assignmentOf } from './assignment-shape.ts';
 import { Forming } from './forming-loop.ts';
 import { claimDirectory } from './claim-directory.ts';
 import { handOver } from './hand-over.ts';
+import { LeaderPreference } from './leader-preference.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { MemberDirectory } from './member-directory.ts';
 import { MemberWatch } from './member-watch.ts';
@@ -95,6 +96,8 @@ export interface GroupStore {
 
 export type Replication = NonNullable<StoreEnvironment['replication']>;
 
+const TICKS_PER_SECOND = 1000 / TICK_MS;
+
 const NOBODY: GroupStore = { group: () => undefined, groups: () => [] };
 
 export class ClusterNode implements MemberService, ClusterView {
@@ -114,6 +117,10 @@ export class ClusterNode implements MemberService, ClusterView {
   #lock: DirectoryLock | null;
   #store: GroupStore = NOBODY;
   #ticker: Ticker | null = null;
+  #ticks = 0;
+  readonly #preference = new LeaderPreference(
+    (bucket) => this.#directory?.preferredReplica(bucket) ?? null,
+  );
   /** Assignments are taken one after the other. */
   #taking: Promise<void> = Promise.resolve();
 
@@ -341,5 +348,7 @@ export class ClusterNode implements MemberService, ClusterView {
   *#ticking(): Generator<RaftGroup> {
     yield* this.#store.groups();
     this.#leaders.look();
+    this.#ticks += 1;
+    if (this.#ticks % TICKS_PER_SECOND === 0) this.#preference.look(this.#store.groups());
   }
 }

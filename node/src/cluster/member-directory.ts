@@ -48,6 +48,13 @@ export class MemberDirectory {
     return this.#replicas[bucket]?.get(replica) ?? null;
   }
 
+  /** The replica that should lead a bucket while it is well. */
+  preferredReplica(bucket: number): ReplicaId | null {
+    const preferred = this.assignment.buckets[bucket]?.preferred;
+    const found = [...(this.#replicas[bucket] ?? [])].find(([, member]) => member === preferred);
+    return found?.[0] ?? null;
+  }
+
   /** What a new directory of this member holds. */
   plans(): ReplicaPlan[] {
     const { clusterId } = this.assignment;

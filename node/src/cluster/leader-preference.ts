@@ -1,0 +1,71 @@
+/**
+ * Gives leadership to the member that the assignment prefers for a bucket, so that members lead equally many.
+ *
+ * Invariants, against flapping
+ * - Only a voter that has been heard of, and had the whole log but for what is under way, at every look for a while.
+ * - One hand-over at a time; after one, the bucket is left alone for longer.
+ */
+import type { ReplicaId } from '../replication/raft/types.ts';
+
+/** A replica group as far as this needs it; a `RaftGroup` is one. */
+export interface PreferenceGroup {
+  readonly log: { readonly bucket: number; readonly endIndex: number };
+  readonly replicaId: ReplicaId;
+  readonly state: string;
+  readonly core: {
+    readonly isHandingOver: boolean;
+    readonly isSettled: boolean;
+    readonly leadership: {
+      progress(
+        id: ReplicaId,
+      ): { readonly state: string; readonly match: number; readonly isActive: boolean } | undefined;
+    } | null;
+  };
+  transfer(to: ReplicaId): void;
+}
+
+/** Looks in a row at which a preferred replica must have been well. */
+const WELL_LOOKS = 10;
+/** Looks during which a bucket that was handed over is left alone. */
+const REST_LOOKS = 60;
+/** Entries that may be under way to a follower that keeps up. */
+const UNDER_WAY_MAX = 1024;
+
+export class LeaderPreference {
+  readonly #preferredOf: (bucket: number) => ReplicaId | null;
+  /** By bucket: looks at which the preferred replica was well; negative while the bucket rests. */
+  readonly #looks = new Map<number, number>();
+
+  constructor(preferredOf: (bucket: number) => ReplicaId | null) {
+    this.#preferredOf = preferredOf;
+  }
+
+  /** To be called once a second; hands over at most one bucket. */
+  look(groups: Iterable<PreferenceGroup>): void {
+    let hasHandedOver = false;
+    for (const group of groups) {
+      const { bucket } = group.log;
+      const preferred = this.#preferredOf(bucket);
+      const isElsewhere = group.state === 'leading' && preferred !== group.replicaId;
+      const looks = this.#looks.get(bucket) ?? 0;
+      if (looks < 0) {
+        this.#looks.set(bucket, looks + 1);
+      } else if (!isElsewhere || preferred === null || !isWell(group, preferred)) {
+        this.#looks.delete(bucket);
+      } else if (looks + 1 < WELL_LOOKS || hasHandedOver) {
+        this.#looks.set(bucket, looks + 1);
+      } else {
+        group.transfer(preferred);
+        this.#looks.set(bucket, -REST_LOOKS);
+        hasHandedOver = true;
+      }
+    }
+  }
+}
+
+function isWell({ core, log }: PreferenceGroup, preferred: ReplicaId): boolean {
+  if (core.isHandingOver || !core.isSettled) return false;
+  const progress = core.leadership?.progress(preferred);
+  if (progress?.state !== 'stream' || !progress.isActive) return false;
+  return log.endIndex - progress.match <= UNDER_WAY_MAX;
+}
