@@ -100,7 +100,10 @@ export class Leadership {
     const active = quorumValue(this.#context.configuration, (id) =>
       id === this.#context.id ? 1 : Number(this.#progress.get(id)?.isActive ?? false),
     );
-    for (const progress of this.#progress.values()) progress.isActive = false;
+    for (const progress of this.#progress.values()) {
+      progress.wasActive = progress.isActive;
+      progress.isActive = false;
+    }
     return active > 0;
   }
 

@@ -30,8 +30,9 @@ export class Progress {
   match = 0;
   /** The next entry to send. */
   next: number;
-  /** Heard of since the last check of the quorum. */
+  /** Heard of since the last check of the quorum, and before that. */
   isActive = false;
+  wasActive = false;
   /** The highest heartbeat round that it has answered. */
   round = 0;
   #inFlight = 0;
