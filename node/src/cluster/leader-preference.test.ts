@@ -9,7 +9,7 @@ class FakeGroup implements PreferenceGroup {
   readonly replicaId = 'own';
   state = 'leading';
   readonly transfers: string[] = [];
-  follower = { state: 'stream', match: 100, isActive: true };
+  follower = { state: 'stream', match: 100, isActive: true, wasActive: false };
   isSettled = true;
 
   constructor(bucket: number) {

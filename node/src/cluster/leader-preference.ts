@@ -18,7 +18,14 @@ export interface PreferenceGroup {
     readonly leadership: {
       progress(
         id: ReplicaId,
-      ): { readonly state: string; readonly match: number; readonly isActive: boolean } | undefined;
+      ):
+        | {
+            readonly state: string;
+            readonly match: number;
+            readonly isActive: boolean;
+            readonly wasActive: boolean;
+          }
+        | undefined;
     } | null;
   };
   transfer(to: ReplicaId): void;
@@ -66,6 +73,7 @@ export class LeaderPreference {
 function isWell({ core, log }: PreferenceGroup, preferred: ReplicaId): boolean {
   if (core.isHandingOver || !core.isSettled) return false;
   const progress = core.leadership?.progress(preferred);
-  if (progress?.state !== 'stream' || !progress.isActive) return false;
+  if (progress?.state !== 'stream') return false;
+  if (!progress.isActive && !progress.wasActive) return false;
   return log.endIndex - progress.match <= UNDER_WAY_MAX;
 }
