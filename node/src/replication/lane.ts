@@ -131,8 +131,11 @@ export class Lane {
       },
     };
     // Messages may arrive twice: so may their requests, and they need not wait for each other.
-    const options = { path, method: 'POST', headers: headers(), body, idempotent: true } as const;
-    this.#client.dispatch(options, handler);
+    const pipelined = { idempotent: true, blocking: false } as const;
+    this.#client.dispatch(
+      { path, method: 'POST', headers: headers(), body, ...pipelined },
+      handler,
+    );
   }
 
   #done(failure: string | null): void {
