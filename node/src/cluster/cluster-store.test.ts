@@ -8,6 +8,7 @@ import type {
   EventDraft,
   EventVisitor,
   ExpectedVersion,
+  Feed,
   FeedTarget,
 } from '../engine/types.ts';
 import type { Router } from './router.ts';
@@ -364,6 +365,109 @@ async function retried<T>(read: () => T | Promise<T>): Promise<T> {
     } catch (error) {
       if (!(error instanceof SierraError && error.code === 'TRYAGAIN')) throw error;
     }
+  }
+}
+
+describe('a planned hand-over', () => {
+  test('costs nobody an append', async () => {
+    await using cluster = await MemoryCluster.open();
+    await cluster.led();
+    let isOver = false;
+    const call = async (router: Router, stream: string): Promise<number> => {
+      let next = 0;
+      for (; !isOver; next += 1) {
+        const appended = await append(router, draft(stream));
+        assert.equal(appended.events[0]?.version, next);
+      }
+      return next;
+    };
+    const callers = cluster.members.flatMap(({ router }, i) =>
+      ['x', 'y', 'z'].map((name) => call(router, `${name}-${String(i)}`)),
+    );
+    for (let i = 0; i < 12; i += 1) {
+      const bucket = i % 4;
+      const before = cluster.leader(bucket);
+      cluster.transfer(bucket);
+      while (cluster.leader(bucket) === before || cluster.leader(bucket) === null) await turn();
+    }
+    isOver = true;
+    for (const count of await Promise.all(callers)) assert(count > 0);
+  });
+});
+
+describe('feeds of buckets that are held elsewhere', () => {
+  for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+    test(`show every event once while leaders change (SEED=${String(seed)})`, async () => {
+      await using cluster = await MemoryCluster.open({ members: 5, seed });
+      await cluster.led();
+      const stranger = cluster.members.find(({ store }) => store.group(0) === undefined);
+      assert(stranger !== undefined);
+      const { router } = stranger;
+      const stream = streamOfBucket(router, 0);
+      await append(router, draft(stream, 'before'));
+      const latest = new Follower();
+      const whole = new Follower();
+      await latest.open(router, targetOf(router, stream), 'latest');
+      const { partition } = await append(router, draft(stream, 'first'));
+      await whole.open(router, { kind: 'partition', partition }, 0);
+      const random = seededRandom(seed);
+      for (let i = 0; i < 60; i += 1) {
+        if (i % 10 === 5) cluster.transfer(0);
+        await append(cluster.member(random.below(5)).router, draft(stream, String(i)));
+      }
+      while (whole.positions.length < 62 || latest.positions.length < 61) await turn();
+      assert.deepEqual(
+        whole.positions,
+        Array.from({ length: 62 }, (_, i) => i),
+      );
+      assert.deepEqual(
+        latest.positions,
+        Array.from({ length: 61 }, (_, i) => i + 1),
+      );
+      whole.close();
+      latest.close();
+    });
+  }
+});
+
+const streamOfBucket = (router: Router, bucket: number): string => {
+  for (let i = 0; ; i += 1) {
+    const stream = `stream-${String(i)}`;
+    if (bucketOf(router, stream) === bucket) return stream;
+  }
+};
+
+/** Follows a feed as a subscription does. */
+class Follower {
+  readonly positions: number[] = [];
+  #position = 0;
+  #feed: Feed | null = null;
+  #isReading = false;
+
+  async open(router: Router, target: FeedTarget, from: number | 'latest'): Promise<void> {
+    this.#feed = await router.openFeed(target, this);
+    this.#position = from === 'latest' ? ((await this.#feed.latest?.()) ?? this.#feed.end) : from;
+    this.advanced();
+  }
+
+  advanced(): void {
+    if (!this.#isReading && this.#feed !== null) void this.#read(this.#feed);
+  }
+
+  close(): void {
+    this.#feed?.close(this);
+  }
+
+  async #read(feed: Feed): Promise<void> {
+    this.#isReading = true;
+    while (feed.end > this.#position) {
+      await feed.read(this.#position, 7, ({ sequence }) => {
+        this.positions.push(sequence);
+        this.#position += 1;
+        return true;
+      });
+    }
+    this.#isReading = false;
   }
 }
 

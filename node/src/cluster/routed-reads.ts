@@ -84,9 +84,9 @@ export class RoutedReads {
       bucket: this.#routes.bucketOfKey(range.partitionKey),
       from: range.from,
       command: (from, bytesMax) => ({
+        ...range,
         kind: 'readStream',
         anyCopy: this.#anyCopy,
-        ...range,
         from,
         bytesMax,
       }),
@@ -102,9 +102,9 @@ export class RoutedReads {
       bucket: this.#routes.bucketOf(range.partition),
       from: range.from,
       command: (from, bytesMax) => ({
+        ...range,
         kind: 'readPartition',
         anyCopy: this.#anyCopy,
-        ...range,
         from,
         bytesMax,
       }),
