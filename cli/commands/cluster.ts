@@ -66,7 +66,9 @@ async function status(session: Session, asking: Asking): Promise<number> {
       if (member.id === first.member) return { ...member, status: first, error: null };
       try {
         const answer = await askMember(member.address, { secret, timeoutMs });
-        return { ...member, status: answer, error: null };
+        if (answer.member === member.id) return { ...member, status: answer, error: null };
+        const other = `another disk is there, of member ${answer.member}`;
+        return { ...member, status: null, error: other };
       } catch (error) {
         const { message } = error as Error;
         return { ...member, status: null, error: message.replace(`${member.address}: `, '') };

@@ -90,7 +90,7 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#nodes.map((node) => node?.[Symbol.asyncDispose]()));
+    await Promise.all(this.#nodes.map(async (node) => node?.[Symbol.asyncDispose]()));
     await rm(this.#root, { recursive: true, force: true });
   }
 }

@@ -155,7 +155,10 @@ export class ClusterNode implements MemberService, ClusterView {
     });
     this.#leaders = new LeaderWatch((bucket) => this.leaderOf(bucket));
     this.#members = new MemberWatch(this, options.log, () => this.#leaders.look());
-    if (assignment !== null) this.#follow(assignment);
+    if (assignment !== null) {
+      this.#follow(assignment);
+      this.#tellDifferences(assignment);
+    }
   }
 
   get assignment(): Assignment {
@@ -208,10 +211,12 @@ export class ClusterNode implements MemberService, ClusterView {
     return store;
   }
 
-  /** Whether every bucket that is held here has a leader. */
+  /** Whether every bucket that is held here, and is not damaged, has a leader. */
   isReady(): boolean {
     const groups = [...this.#store.groups()];
-    return this.#ticker !== null && groups.every(({ log }) => this.leaderOf(log.bucket) !== null);
+    const isServed = ({ log }: RaftGroup): boolean =>
+      log.quarantined || this.leaderOf(log.bucket) !== null;
+    return this.#ticker !== null && groups.every(isServed);
   }
 
   /** Hands over what it leads and takes part no more; the store may be closed then. */
@@ -337,6 +342,19 @@ export class ClusterNode implements MemberService, ClusterView {
     const facts = { cluster: clusterId, version, members: members.length };
     log.info(facts, current === null ? 'cluster formed' : 'assignment changed');
     this.#formed.resolve();
+  }
+
+  /** Flags that the assignment wins over. */
+  #tellDifferences({ members }: Assignment): void {
+    const { peers, index, log } = this.#options;
+    if (peers.length !== members.length) {
+      const facts = { given: peers.length, members: members.length };
+      log.warn(facts, 'node.count has no effect: the directory knows its cluster');
+    }
+    const [given, known] = [peers[index], this.self.address];
+    if (given !== undefined && given !== known) {
+      log.warn({ given, known }, 'the other members look for this node where its cluster knows it');
+    }
   }
 
   #follow(assignment: Assignment): void {

@@ -86,10 +86,10 @@ function answerError(error: Error, reply: FastifyReply, options: ClusterServerOp
 function statusOf(error: Error): number {
   if (error instanceof ClusterRefusal) return 409;
   if (error instanceof HttpRefusal) return error.status;
-  // What is no message of ours is the sender's fault.
-  if (error instanceof RangeError) return 400;
   const { statusCode } = error as { readonly statusCode?: unknown };
-  return typeof statusCode === 'number' ? statusCode : 500;
+  if (typeof statusCode === 'number') return statusCode;
+  // What is no message of ours is the sender's fault.
+  return error instanceof RangeError ? 400 : 500;
 }
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
@@ -104,7 +104,10 @@ function admission(service: MemberService, secret: string | null): Hook {
       }
       const sender = senderOf(headers);
       if (sender !== null) service.admit(sender);
-      else if (!isForOperators(url)) throw new HttpRefusal(400, 'only members may ask for this');
+      if (!isForOperators(url)) {
+        if (sender === null) throw new HttpRefusal(400, 'only members may ask for this');
+        if (sender.cluster === null) throw new HttpRefusal(409, 'this is for members of a cluster');
+      }
       done();
     } catch (error) {
       done(error as Error);
