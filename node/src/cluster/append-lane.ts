@@ -4,9 +4,8 @@
  * Invariants
  * - Appends reach the leader in the order of their arrival: one request is under way at a time, and what was turned away
  *   goes back to the front, unless one behind it was taken.
- * - An append that may have been done is tried again only where its event ids, all given by the client, make that harmless;
- *   and then nothing but success is believed. Ids that the client left out are drawn by the leader: they take no part in
- *   idempotency, so drawing them here would not make a second attempt any safer.
+ * - An append that may have been done is tried again until its time is over: its event ids, the client's or drawn here, make
+ *   that harmless, however late an earlier attempt may still arrive. From then on nothing but success is believed.
  * - `TRYAGAIN` is answered only where nothing was proposed.
  */
 import { SierraError } from '../../../common/errors.ts';
@@ -17,7 +16,6 @@ import { HERE, noLeader, outcomeUnknown, type Routes, wasNotDone } from './route
 interface Waiting {
   readonly bytes: Buffer;
   readonly deadline: number;
-  readonly isRepeatable: boolean;
   readonly done: AppendCallback;
   /** An attempt has failed and may have been done. */
   isUnknown: boolean;
@@ -59,10 +57,9 @@ export class AppendLane {
       );
       return;
     }
-    const bytes = encodeAppend(request);
-    const isRepeatable = request.events.every(({ eventId }) => eventId !== null);
+    const bytes = encodeAppend(request, this.#routes.ids);
     const deadline = this.#routes.deadline();
-    this.#queue.push({ bytes, deadline, isRepeatable, done, isUnknown: false });
+    this.#queue.push({ bytes, deadline, done, isUnknown: false });
     this.#count += 1;
     this.#bytes += bytes.length;
     if (this.#isRunning) return;
@@ -120,7 +117,8 @@ export class AppendLane {
       );
       back = this.#settle(batch, answers);
     } catch (error) {
-      back = wasNotDone(error) ? batch : this.#unknown(batch, error);
+      if (!wasNotDone(error)) for (const waiting of batch) waiting.isUnknown = true;
+      back = batch;
     }
     if (back.length === 0) return;
     this.#queue = [...back, ...this.#queue];
@@ -150,20 +148,10 @@ export class AppendLane {
       }
       const error = answer.kind === 'refused' ? answer.error : noLeader();
       if (!error.notDone) waiting.isUnknown = true;
-      const mayRepeat = isOpen(answer) && (error.notDone || waiting.isRepeatable);
-      if (mayRepeat && i > lastSettled) back.push(waiting);
+      if (isOpen(answer) && i > lastSettled) back.push(waiting);
       else this.#refuse(waiting, error);
     });
     return back;
-  }
-
-  #unknown(batch: readonly Waiting[], error: unknown): Waiting[] {
-    const unknown = outcomeUnknown(error);
-    return batch.filter((waiting) => {
-      waiting.isUnknown = true;
-      if (!waiting.isRepeatable) this.#refuse(waiting, unknown);
-      return waiting.isRepeatable;
-    });
   }
 
   #refuse(waiting: Waiting, error: SierraError): void {

@@ -58,10 +58,16 @@ export class CommandRunner {
       return { place: null, answer: Promise.resolve(notLeader) };
     }
     const { promise, resolve } = Promise.withResolvers<Buffer>();
-    const place = this.#store.append(request, (error, appended) => {
-      if (appended !== null) resolve(encodeAppended(appended));
-      else resolve(failed(error));
-    });
+    let place: Promise<void> | null = null;
+    try {
+      place = this.#store.append(request, (error, appended) => {
+        if (appended !== null) resolve(encodeAppended(appended));
+        else resolve(failed(error));
+      });
+    } catch (error) {
+      if (!(error instanceof SierraError)) throw error;
+      resolve(failed(error));
+    }
     return { place, answer: promise };
   }
 

@@ -3,7 +3,7 @@
  *
  * ```text
  * request:  u8 version 1, then commands:  u32 length of the rest, u8 kind, u8 flags (1: any committed copy will do), then
- *   1 append              16 bytes partition key, u32 count, events: u8 has an id [16 bytes], expected version (u8: 0 any,
+ *   1 append              16 bytes partition key, u32 count, events: u8 whose id (1 the client's, 2 drawn), 16 bytes id, expected version (u8: 0 any,
  *                         1 exists, 2 empty, 3 u64), u8 has a timestamp [u64], blobs stream id, name, metadata, payload
  *   2 read event          16 bytes id, u16 count, u16 buckets in the order in which they are asked
  *   3 read stream         16 bytes partition key, blob stream id, range
@@ -28,6 +28,7 @@
  * their order. What was forwarded is never forwarded again.
  */
 import { type ErrorCode, SierraError } from '../../../common/errors.ts';
+import { type EventIdSource, partitionHash } from '../../../common/ids.ts';
 import type {
   Appended,
   AppendedEvent,
@@ -121,14 +122,18 @@ function* readBatch(body: Buffer): Generator<ByteReader> {
   }
 }
 
-export function encodeAppend({ partitionKey, events }: AppendRequest): Buffer {
+/** Ids that the client left out are drawn: by them an append is known again when it has to be sent a second time. */
+export function encodeAppend({ partitionKey, events }: AppendRequest, ids: EventIdSource): Buffer {
   const writer = new ByteWriter(appendBytes(events));
   writer.u8(KINDS.indexOf('append') + 1).u8(0);
   writer.raw(partitionKey).u32(events.length);
-  for (const event of events) writeDraft(writer, event);
+  const hash = partitionHash(partitionKey);
+  for (const event of events) writeDraft(writer, event, () => ids.next(hash));
   return writer.done();
 }
 
+const SUPPLIED = 1;
+const DRAWN = 2;
 const DRAFT_HEADER_BYTES = 1 + 16 + 9 + 9 + 16;
 
 const appendBytes = (events: readonly EventDraft[]): number =>
@@ -143,10 +148,9 @@ const appendBytes = (events: readonly EventDraft[]): number =>
     22,
   );
 
-function writeDraft(writer: ByteWriter, event: EventDraft): void {
+function writeDraft(writer: ByteWriter, event: EventDraft, draw: () => Buffer): void {
   const { eventId, expectedVersion, timestamp } = event;
-  writer.u8(eventId === null ? 0 : 1);
-  if (eventId !== null) writer.raw(eventId);
+  writer.u8(eventId === null ? DRAWN : SUPPLIED).raw(eventId ?? draw());
   writeExpectedVersion(writer, expectedVersion);
   writer.u8(timestamp === null ? 0 : 1);
   if (timestamp !== null) writer.u64(BigInt(timestamp));
@@ -166,7 +170,8 @@ function readAppend(reader: ByteReader): AppendRequest {
   const events: EventDraft[] = [];
   for (let i = 0; i < count; i += 1) {
     events.push({
-      eventId: reader.u8() === 0 ? null : reader.raw(16),
+      isDrawn: reader.u8() === DRAWN,
+      eventId: reader.raw(16),
       expectedVersion: readExpectedVersion(reader),
       timestamp: reader.u8() === 0 ? null : readNumber(reader),
       streamId: reader.blob(),

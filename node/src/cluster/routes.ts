@@ -8,7 +8,8 @@ import type { Clock } from '../../../common/clock.ts';
 import { systemClock } from '../../../common/clock.ts';
 import { clusterPaths } from '../../../common/cluster-contract.ts';
 import { SierraError } from '../../../common/errors.ts';
-import { partitionHash } from '../../../common/ids.ts';
+import { EventIdSource, partitionHash } from '../../../common/ids.ts';
+import { type Random, systemRandom } from '../../../common/random.ts';
 import { type Answer, decodeAnswers, encodeBatch } from './forwarding.ts';
 import type { ClusterView, ReplicaGroup, ReplicaStore } from './types.ts';
 
@@ -27,6 +28,7 @@ export interface RouterOptions {
   readonly requestTimeoutMs?: number;
   readonly clock?: Clock;
   readonly after?: After;
+  readonly random?: Random;
 }
 
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -54,6 +56,8 @@ export class Routes {
   readonly view: ClusterView;
   readonly requestTimeoutMs: number;
   readonly after: After;
+  /** Of events that are forwarded. */
+  readonly ids: EventIdSource;
   readonly #clock: Clock;
 
   constructor(store: ReplicaStore, view: ClusterView, options: RouterOptions) {
@@ -62,6 +66,7 @@ export class Routes {
     this.requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
     this.after = options.after ?? realAfter;
     this.#clock = options.clock ?? systemClock;
+    this.ids = new EventIdSource(this.#clock, options.random ?? systemRandom);
   }
 
   bucketOfKey(partitionKey: Uint8Array): number {

@@ -315,10 +315,11 @@ export class BucketWriter {
     }
     const stream = Buffer.from(streamId);
     const id = Buffer.from(eventId);
+    const { isDrawn = false } = pending.request.events[i] as EventDraft;
     return Promise.resolve(search.eventPlaces(hash))
       .then((places) => search.eventsAt(places, id))
       .then((events) => {
-        const stored = events.find((e) => e.idSupplied && e.streamId.equals(stream));
+        const stored = events.find((e) => (e.idSupplied || isDrawn) && e.streamId.equals(stream));
         pending.held[i] = stored === undefined ? null : { ...stored, inFlight: null };
       });
   }

@@ -37,7 +37,8 @@ export function writeEvent(
   const { streamId, eventName, metadata, payload } = event;
   writeUint48(target, at + 16, version);
   writeUint48(target, at + 22, timestamp);
-  target[at + 28] = streamId.length | (event.eventId === null ? 0 : ID_SUPPLIED);
+  const isSupplied = event.eventId !== null && event.isDrawn !== true;
+  target[at + 28] = streamId.length | (isSupplied ? ID_SUPPLIED : 0);
   target[at + 29] = eventName.length;
   writeUint32(target, at + 30, metadata.length);
   writeUint32(target, at + 34, payload.length);

@@ -18,6 +18,11 @@ export interface EventDraft {
   readonly eventName: Uint8Array;
   /** 16 bytes, or null: drawn by the engine. Only supplied ids take part in idempotency. */
   readonly eventId: Uint8Array | null;
+  /**
+   * The id was drawn by the member that the client spoke to. The same append is known again by it when it comes a second time,
+   * but in the log it is not an id of the client's.
+   */
+  readonly isDrawn?: boolean;
   readonly expectedVersion: ExpectedVersion;
   /** Milliseconds since 1970, or null: now. A `bigint` is out of range and refused. */
   readonly timestamp: number | bigint | null;
