@@ -152,10 +152,14 @@ export class Clients {
 
   #attempt(member: SimulatedMember, request: AppendRequest): Promise<Outcome> {
     return new Promise((resolve) => {
+      let hasGone = false;
       this.#cluster.time.after(PATIENCE_MS, null, () => {
+        hasGone = true;
         resolve({ kind: 'silence' });
       });
       member.post((store) => {
+        // Its connection is closed: what had not arrived never does.
+        if (hasGone) return;
         void store.append(request, (error, appended) => {
           if (error !== null) resolve({ kind: 'refused', error });
           else resolve({ kind: 'done', appended: copyOf(appended as Appended) });

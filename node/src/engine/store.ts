@@ -246,6 +246,8 @@ export class Store implements EventStore, AsyncDisposable {
     for (const { writer } of this.#buckets) await writer.decided();
     try {
       await this.#storage.journal.flushed();
+      // What other replicas still say must not change what is being written down.
+      for (const { group } of this.#buckets) group.stop();
       await this.#storage.close();
     } finally {
       const unknown = new SierraError(

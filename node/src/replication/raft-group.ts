@@ -254,6 +254,7 @@ export class RaftGroup implements ReplicatedLog {
     this.#enter('stopped');
     for (const { resolve } of this.#reads.values()) resolve(false);
     this.#reads.clear();
+    this.#nextRead?.resolve(false);
     this.#wakeDurable();
   }
 
