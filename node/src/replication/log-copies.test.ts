@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { systemClock } from '../../../common/clock.ts';
+import { seededRandom } from '../../../common/random.ts';
+import { FRAME_HEADER_BYTES, frameKind } from '../storage/frame-format.ts';
+import { inlineIndexBuilds } from '../storage/index-builds.ts';
+import { MemoryFileSystem } from '../storage/memory-file-system.ts';
+import { silentObserver } from '../storage/observer.ts';
+import { Storage } from '../storage/storage.ts';
+import { LogCopies, type LogCopyEvent, type SegmentSource } from './log-copies.ts';
+import { configurationBytes, replicaBytes, type WireMessage } from './message-format.ts';
+import { type GroupHost, RaftGroup } from './raft-group.ts';
+import type { ReplicaId } from './raft/types.ts';
+import { listSegments, readSegment } from './segment-serving.ts';
+
+const KIB = 1024;
+const [SOURCE, TARGET, OTHER] = ['01'.repeat(8), '02'.repeat(8), '03'.repeat(8)] as const;
+
+class Replica {
+  readonly sent: WireMessage[] = [];
+  readonly group: RaftGroup;
+  readonly #storage: Storage;
+
+  private constructor(storage: Storage) {
+    const [log] = storage.logs;
+    assert(log !== undefined);
+    this.#storage = storage;
+    const host: GroupHost = {
+      random: seededRandom(1),
+      send: (_bucket, message) => this.sent.push(message),
+      pull: () => undefined,
+      diverged: (_group, reason) => assert.fail(reason),
+    };
+    this.group = new RaftGroup(log, { electionTicks: 10, heartbeatTicks: 2 }, host);
+  }
+
+  static async open(id: ReplicaId, voters: readonly ReplicaId[]): Promise<Replica> {
+    const files = new MemoryFileSystem();
+    const settings = {
+      ...{ bucketCount: 1, partitionCount: 1, segmentBytes: 128 * KIB },
+      ...{ journalFileBytes: 4096 * KIB, journalFilesMax: 4, cacheBytes: 1024 * KIB },
+      ...{ filterBytes: 1024 * KIB, diskReserveBytes: 0, scrubBytesPerSecond: 0 },
+    };
+    const plan = {
+      bucket: 0,
+      replicaId: replicaBytes(id),
+      groupId: Buffer.alloc(16, 7),
+      configuration: configurationBytes({ voters, outgoing: [], learners: [] }),
+    };
+    const storage = await Storage.open('/disk', settings, {
+      ...{ files, clock: systemClock, random: seededRandom(2), observer: silentObserver },
+      builds: inlineIndexBuilds(files),
+      replicas: [plan],
+      onFatal: (error) => {
+        throw error;
+      },
+    });
+    const replica = new Replica(storage);
+    await replica.group.start();
+    return replica;
+  }
+
+  /** Appends frames of a kind that nobody looks into, and moves them to segments. */
+  async append(count: number, fill: string): Promise<void> {
+    const { group } = this;
+    const length = FRAME_HEADER_BYTES + 1000;
+    for (let i = 0; i < count; i += 1) {
+      const place = group.begin(length);
+      place.bytes.fill(fill, place.at + FRAME_HEADER_BYTES, place.at + length);
+      const fields = { kind: frameKind.leader, partition: 0, firstSequence: 0, eventCount: 0 };
+      group.finish(place, length, fields);
+    }
+    await group.durable(group.log.endIndex);
+    await group.log.settle();
+  }
+
+  async close(): Promise<void> {
+    this.group.stop();
+    await this.#storage.close();
+  }
+}
+
+const sourceOf = ({ group }: Replica): SegmentSource => ({
+  segments: () => Promise.resolve(listSegments(group.log)),
+  read: async (_member, _bucket, segment, from, to) =>
+    (await readSegment(group.log, segment, from, to)) ?? assert.fail('no such segment'),
+});
+
+const memberOf = (_bucket: number, replica: ReplicaId): string =>
+  ({ [SOURCE]: 'source', [OTHER]: 'other' })[replica] ?? 'target';
+
+interface Scene {
+  readonly source: Replica;
+  readonly target: Replica;
+  readonly events: LogCopyEvent[];
+  /** Copies; resolves with what the leader is told. */
+  copy(through: SegmentSource): Promise<number | null>;
+}
+
+async function withReplicas(run: (scene: Scene) => Promise<void>): Promise<void> {
+  const source = await Replica.open(SOURCE, [SOURCE]);
+  const target = await Replica.open(TARGET, [TARGET, SOURCE, OTHER]);
+  const events: LogCopyEvent[] = [];
+  const copy = async (through: SegmentSource): Promise<number | null> => {
+    const onEvent = (event: LogCopyEvent): void => void events.push(event);
+    const copies = new LogCopies(through, memberOf, { pieceBytes: 10 * KIB, onEvent });
+    const before = target.sent.length;
+    copies.begin(target.group, SOURCE, source.group.log.committedIndex);
+    while (copies.active > 0) await new Promise(setImmediate);
+    const message = target.sent.at(-1);
+    assert(target.sent.length > before && message?.kind === 'pulled' && message.to === SOURCE);
+    return message.index;
+  };
+  try {
+    await run({ source, target, events, copy });
+  } finally {
+    await target.close();
+    await source.close();
+  }
+}
+
+async function contents({ group }: Replica): Promise<Buffer> {
+  await group.log.settle();
+  const parts = listSegments(group.log).map(({ segment, bytes }) =>
+    readSegment(group.log, segment, 0, bytes),
+  );
+  return Buffer.concat((await Promise.all(parts)).map((part) => part ?? assert.fail()));
+}
+
+test('a copy has the same bytes; what is there is not copied again', async () => {
+  await withReplicas(async ({ source, target, events, copy }) => {
+    await source.append(500, 'a');
+    assert.equal(await copy(sourceOf(source)), source.group.log.committedIndex);
+    assert((await contents(source)).equals(await contents(target)));
+    await source.append(20, 'b');
+    assert.equal(await copy(sourceOf(source)), source.group.log.committedIndex);
+    assert((await contents(source)).equals(await contents(target)));
+    const copied = events.map((event) => (event.kind === 'copied' ? event.bytes : 0));
+    assert.equal(copied[1], 20 * (FRAME_HEADER_BYTES + 1000));
+    assert.equal(target.group.core.durable, target.group.log.committedIndex);
+  });
+});
+
+test('bytes that were changed on the way are never taken; another replica helps', async () => {
+  await withReplicas(async ({ source, target, events, copy }) => {
+    await source.append(300, 'a');
+    const honest = sourceOf(source);
+    const through: SegmentSource = {
+      ...honest,
+      read: async (member, bucket, segment, from, to, signal) => {
+        const bytes = await honest.read(member, bucket, segment, from, to, signal);
+        if (member === 'source' && segment === 1) bytes[5000] = 1;
+        return bytes;
+      },
+    };
+    assert.equal(await copy(through), source.group.log.committedIndex);
+    assert((await contents(source)).equals(await contents(target)));
+    const [failed, copied] = events;
+    assert(failed?.kind === 'failed' && failed.member === 'source');
+    assert.match(failed.reason, /checksum mismatch/);
+    // It went on where the first one had to stop.
+    assert(copied?.kind === 'copied' && copied.bytes < 200 * (FRAME_HEADER_BYTES + 1000));
+  });
+});
+
+test('where nobody answers the leader is told', async () => {
+  await withReplicas(async ({ source, target, events, copy }) => {
+    await source.append(10, 'a');
+    const silent = { ...sourceOf(source), segments: () => Promise.reject(new Error('away')) };
+    assert.equal(await copy(silent), null);
+    assert.equal(events.length, 2);
+    assert.equal(target.group.log.endIndex, 0);
+  });
+});
+
+test('frames that are not the cluster’s give way', async () => {
+  const other = await Replica.open(SOURCE, [SOURCE]);
+  await other.append(3, 'z');
+  await withReplicas(async ({ source, target, copy }) => {
+    await source.append(5, 'a');
+    // Two frames of a log that came to nothing: they were taken from a leader, and not committed.
+    const range = other.group.log.frames(1, 1024 * KIB);
+    assert(range !== null);
+    const { bytes, from, to } = range;
+    for (let at = from; at < to; at += bytes.readUInt32LE(at)) {
+      assert.equal(target.group.log.take(bytes, at, at + bytes.readUInt32LE(at)), null);
+    }
+    assert.equal(await copy(sourceOf(source)), source.group.log.committedIndex);
+    assert((await contents(source)).equals(await contents(target)));
+  });
+  await other.close();
+});
+
+test('a copy ends when the node does', async () => {
+  await withReplicas(async ({ source, target }) => {
+    await source.append(10, 'a');
+    const asked = Promise.withResolvers<void>();
+    const waiting: SegmentSource = {
+      ...sourceOf(source),
+      read: (_member, _bucket, _segment, _from, _to, signal) => {
+        asked.resolve();
+        return new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            reject(signal.reason as Error);
+          });
+        });
+      },
+    };
+    const copies = new LogCopies(waiting, memberOf);
+    copies.begin(target.group, SOURCE, 10);
+    await asked.promise;
+    await copies.close();
+    assert.equal(copies.active, 0);
+    assert.deepEqual(target.sent, []);
+  });
+});
