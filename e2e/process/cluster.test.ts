@@ -12,6 +12,7 @@ import { systemRandom } from '../../common/random.ts';
 import { writeAssignment } from '../../node/src/cluster/assignment-file.ts';
 import { claimDirectory } from '../../node/src/cluster/claim-directory.ts';
 import { RealFileSystem } from '../../node/src/storage/real-file-system.ts';
+import { runCli } from '../testing/cli-process.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
 import { NodeProcess, runProgram } from '../testing/node-process.ts';
 
@@ -91,6 +92,13 @@ describe('three nodes', { timeout: 60_000 }, () => {
     for (const index of cluster.indices) {
       assert.deepEqual(await clients.versions(cluster.node(index)), allAre(2));
     }
+
+    const told = await runCli(['cluster', 'status', '-j', '-a', cluster.addresses[1] ?? ''], 0);
+    const state = JSON.parse(told.stdout) as { members: { state: string }[]; buckets: unknown[] };
+    assert.deepEqual(
+      [state.members.map((member) => member.state), state.buckets.length],
+      [['serving', 'serving', 'serving'], counts.bucketCount],
+    );
 
     const statuses = await Promise.all(cluster.indices.map((index) => cluster.status(index)));
     assert.equal(new Set(statuses.map((status) => status.cluster)).size, 1);

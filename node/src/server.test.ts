@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import pino from 'pino';
 import { loadConfig, type NodeConfig } from './config.ts';
 import type { EventStore } from './engine/types.ts';
@@ -28,7 +31,24 @@ class RecordedParts implements NodeParts {
   /** Resolved by a test that wants recovery to take long. */
   recovered: Promise<void> = Promise.resolve();
 
-  openCluster: NodeParts['openCluster'] = () => Promise.reject(new Error('no cluster'));
+  /** Resolved by a test that wants forming to take long. */
+  formed: Promise<void> = Promise.resolve();
+  hasLeaders = true;
+
+  openCluster: NodeParts['openCluster'] = async (_config, { address, secret }) => {
+    this.events.push(`member opened, secret ${secret ?? 'none'}`);
+    const note = async (event: string): Promise<void> => void this.events.push(event);
+    return {
+      address,
+      listen: () => note('cluster port opened'),
+      formed: () => this.formed,
+      isReady: () => this.hasLeaders,
+      leave: () => note('member left'),
+      close: () => note('cluster port closed'),
+      openStore: this.openStore,
+      openListener: this.openListener,
+    };
+  };
 
   openStore: NodeParts['openStore'] = async (_directory, _options, { observer, onFatal }) => {
     await this.recovered;
@@ -129,6 +149,37 @@ describe('a node', () => {
       'listener closed',
       'store closed',
     ]);
+  });
+
+  it('with peers joins them first and leaves them last', async () => {
+    const parts = new RecordedParts();
+    const file = join(await mkdtemp(join(tmpdir(), 'sierradb-server-')), 'secret');
+    await writeFile(file, 'between us\n');
+    const flags = ['--node-count', '3', '--set', `network.cluster_secret_file=${file}`];
+    const node = await startNode(configOf(...adminPort0, ...flags), contextOf(parts));
+    assert.deepEqual(await get(node.adminAddress, '/readyz'), [200, '{"state":"serving"}']);
+    parts.hasLeaders = false;
+    assert.deepEqual(await get(node.adminAddress, '/readyz'), [503, '{"state":"serving"}']);
+    await node.close();
+    assert.deepEqual(parts.events, [
+      'member opened, secret between us',
+      'cluster port opened',
+      'store opened',
+      'listener opened',
+      'listener closed',
+      'member left',
+      'store closed',
+      'cluster port closed',
+    ]);
+    await rm(dirname(file), { recursive: true });
+  });
+
+  it('does not start without the secret that it was told to have', async () => {
+    const flags = ['--node-count', '3', '--set', 'network.cluster_secret_file=/nowhere/secret'];
+    await assert.rejects(
+      startNode(configOf(...adminPort0, ...flags), contextOf(new RecordedParts())),
+      new StartError('network.cluster_secret_file /nowhere/secret does not exist'),
+    );
   });
 
   it('shows what it measures', async () => {

@@ -5,7 +5,7 @@ import { defaultStoreOptions } from '../engine/options.ts';
 import { OpenError } from '../storage/errors.ts';
 import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
 import { checkCounts, claimIdentity, type Identity, readIdentity } from '../storage/identity.ts';
-import { takeLock } from '../storage/storage.ts';
+import { syncAncestors, takeLock } from '../storage/storage.ts';
 import { readAssignment } from './assignment-file.ts';
 
 export interface DirectoryClaim {
@@ -34,6 +34,8 @@ export async function claimDirectory(claim: DirectoryClaim): Promise<ClaimedDire
       ...defaultStoreOptions,
       ...counts,
     });
+    // Others will count on this member id: its directory must still be there after a power cut.
+    if (!identity.initialized) await syncAncestors(files, directory);
     const { bucketCount, partitionCount } = { ...identity, ...counts };
     checkCounts(directory, identity, bucketCount, partitionCount);
     const assignment = await readAssignment(files, directory);

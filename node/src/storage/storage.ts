@@ -262,7 +262,7 @@ export class Storage {
 }
 
 /** The directory may be new, and folders above it: their names must be as durable as what will be in them. */
-async function syncAncestors(files: FileSystem, directory: string): Promise<void> {
+export async function syncAncestors(files: FileSystem, directory: string): Promise<void> {
   for (let path = resolve(directory); path !== dirname(path);) {
     path = dirname(path);
     try {
