@@ -301,7 +301,7 @@ export class Clients {
         const answer = async (): Promise<number | null> => {
           const isSure = await store.group(bucket)?.readBarrier();
           if (isSure === false) return null;
-          return ((await store.partitionSequence(partition)) ?? -1) + 1;
+          return (store.partitionSequence(partition) ?? -1) + 1;
         };
         answer().then(resolve, (error: unknown) => {
           cluster.time.fail(error);

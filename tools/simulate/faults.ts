@@ -92,7 +92,7 @@ export class Faults {
   /** At a write or sync that is still to come. */
   killSoon(): void {
     const member = this.#someone();
-    if (member?.life != null) member.crashAfter(1 + this.#random.below(60));
+    if (member !== undefined) member.crashAfter(1 + this.#random.below(60));
   }
 
   killLeader(): void {
