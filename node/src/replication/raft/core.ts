@@ -124,7 +124,6 @@ export class RaftCore {
     return this.#commit;
   }
 
-  /** How far the log is durable here. */
   get durable(): number {
     return this.#durable;
   }
@@ -194,7 +193,6 @@ export class RaftCore {
         return;
       case 'damaged':
         this.#damaged(input.isDamaged);
-        return;
     }
   }
 
@@ -539,13 +537,11 @@ export class RaftCore {
   }
 
   /**
-   * What is committed anywhere is in the log of every leader to come. A leader of an earlier term may lack it, so nothing is
-   * acknowledged for it: the loop tells whoever asked for the copy, once it is durable.
+   * What is committed is in the log of every leader to come; one of an earlier term may lack it. So nothing is acknowledged:
+   * the loop tells whoever asked for the copy, once it is durable.
    */
   #copiedHere({ index, term, truncateAfter, configurations }: CopiedHere): void {
-    // A leader has what is committed, and counts for itself.
     if (this.#role === 'leader') return;
-    // Whoever has entries of a term is in it, or later.
     if (term > this.term) this.#follow(term, null);
     if (truncateAfter !== null) this.#truncated(truncateAfter);
     this.#configurations.push(...configurations);
