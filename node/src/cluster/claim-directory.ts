@@ -30,10 +30,8 @@ export async function claimDirectory(claim: DirectoryClaim): Promise<ClaimedDire
   await files.makeDirectory(directory);
   const lock = await takeLock(files, directory);
   try {
-    const identity = await claimIdentity(files, directory, random, {
-      ...defaultStoreOptions,
-      ...counts,
-    });
+    const wanted = { ...defaultStoreOptions, ...counts };
+    const identity = await claimIdentity(files, directory, random, wanted, () => null);
     // Others will count on this member id: its directory must still be there after a power cut.
     if (!identity.initialized) await syncAncestors(files, directory);
     const { bucketCount, partitionCount } = { ...identity, ...counts };

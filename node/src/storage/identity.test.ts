@@ -55,19 +55,22 @@ test('a new directory gets one, which no cluster has yet, and keeps it', async (
   const files = new MemoryFileSystem();
   await files.makeDirectory('/data');
   const counts = { bucketCount: 4, partitionCount: 32 };
-  const claimed = await claimIdentity(files, '/data', random, counts);
+  const claimed = await claimIdentity(files, '/data', random, counts, () => null);
   assert.deepEqual([claimed.clusterId, claimed.initialized], [null, false]);
-  assert.deepEqual(await claimIdentity(files, '/data', random, counts), claimed);
+  assert.deepEqual(await claimIdentity(files, '/data', random, counts, () => null), claimed);
 });
 
 test('data without an identity are no new directory', async () => {
   const files = new MemoryFileSystem();
   await files.makeDirectory('/data/journal');
   const counts = { bucketCount: 4, partitionCount: 32 };
-  await assert.rejects(claimIdentity(files, '/data', random, counts), {
-    reason: 'damaged',
-    message: '/data holds journal but no identity.json: it is damaged, not new',
-  });
+  await assert.rejects(
+    claimIdentity(files, '/data', random, counts, () => null),
+    {
+      reason: 'damaged',
+      message: '/data holds journal but no identity.json: it is damaged, not new',
+    },
+  );
 });
 
 test('a directory without one has none', async () => {

@@ -73,7 +73,7 @@ export async function readIdentity(files: FileSystem, directory: string): Promis
 }
 
 /**
- * The directory's identity; a new directory gets one before anything else is in it. It must exist. Rejects with {@link OpenError}
+ * The directory's identity; a new directory, which must exist, gets one before anything else is in it. Rejects with {@link OpenError}
  * where there are data without an identity: that is no new directory.
  */
 export async function claimIdentity(
@@ -81,6 +81,7 @@ export async function claimIdentity(
   directory: string,
   random: Random,
   counts: { readonly bucketCount: number; readonly partitionCount: number },
+  newClusterId: () => string | null,
 ): Promise<Identity> {
   const known = await readIdentity(files, directory);
   if (known !== null) return known;
@@ -92,7 +93,8 @@ export async function claimIdentity(
       `${directory} holds ${data.join(' and ')} but no identity.json: it is damaged, not new`,
     );
   }
-  const identity = drawIdentity(random, counts.bucketCount, counts.partitionCount);
+  const drawn = drawIdentity(random, counts.bucketCount, counts.partitionCount);
+  const identity = { ...drawn, clusterId: newClusterId() };
   await writeIdentity(files, directory, identity);
   return identity;
 }

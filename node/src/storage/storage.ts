@@ -358,14 +358,15 @@ class Opening {
 
   async #identify(): Promise<OpenIdentity> {
     const { files, random, clusterId } = this.#environment;
-    const known = await claimIdentity(files, this.#directory, random, this.#settings);
+    const newClusterId = (): string => clusterId ?? drawUuid(random);
+    const known = await claimIdentity(files, this.#directory, random, this.#settings, newClusterId);
     if (clusterId !== undefined && (known.clusterId ?? clusterId) !== clusterId) {
       throw new OpenError(
         'mismatch',
         `${this.#directory} belongs to cluster ${String(known.clusterId)} and cannot be opened for cluster ${clusterId}`,
       );
     }
-    const identity = { ...known, clusterId: known.clusterId ?? clusterId ?? drawUuid(random) };
+    const identity = { ...known, clusterId: known.clusterId ?? newClusterId() };
     if (known.clusterId === null) await writeIdentity(files, this.#directory, identity);
     if (!identity.initialized) await this.#makeFolders();
     return identity;
