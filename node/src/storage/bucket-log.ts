@@ -285,9 +285,9 @@ export class BucketLog extends KnownDamage implements JournalParty {
     this.#marks.truncate(index);
     this.#history.truncate(index);
     this.#next.splice(0, this.#next.length, ...this.#appliedNext);
-    this.#end = { ...this.#committed };
-    this.#eachUncommitted((chunk, at) => {
-      this.#passed(chunk, at);
+    this.#end = { ...(this.#tail.positionAfter(index) ?? this.#committed) };
+    this.#eachUncommitted(({ buffer }, at) => {
+      this.#counted(buffer, at);
     });
     while ((this.young.at(-1)?.number ?? 0) > this.#end.segment) this.young.pop();
     const last = this.young.at(-1);
@@ -485,31 +485,16 @@ export class BucketLog extends KnownDamage implements JournalParty {
     const index = this.#end.index + 1;
     if (term !== this.#end.term) this.#history.termBegins(index, term);
     this.#advance(length, index, term, crc);
-    const kind = frameKindOf(buffer, at) as FrameKind;
-    if (kind === frameKind.events) {
-      const slot = this.#slot(framePartition(buffer, at));
-      this.#next[slot] = frameFirstSequence(buffer, at) + frameEventCount(buffer, at);
-    } else if (kind === frameKind.configuration) {
+    this.#counted(buffer, at);
+    if ((frameKindOf(buffer, at) as FrameKind) === frameKind.configuration) {
       this.#history.configured(index, buffer.subarray(at + FRAME_HEADER_BYTES, at + length));
     }
   }
 
-  /** While the end is built up again from what is left. */
-  #passed({ segment, start, buffer }: Chunk, at: number): void {
-    if (segment !== this.#end.segment) {
-      this.#end.segment = segment;
-      this.#end.offset = this.#headerBytes;
-    }
-    assert(this.#end.offset === start + at, 'frames stand back to back');
-    this.#advance(
-      frameLength(buffer, at),
-      frameIndex(buffer, at),
-      frameTerm(buffer, at),
-      frameCrc(buffer, at),
-    );
-    if ((frameKindOf(buffer, at) as FrameKind) !== frameKind.events) return;
-    const slot = this.#slot(framePartition(buffer, at));
-    this.#next[slot] = frameFirstSequence(buffer, at) + frameEventCount(buffer, at);
+  #counted(bytes: Buffer, at: number): void {
+    if ((frameKindOf(bytes, at) as FrameKind) !== frameKind.events) return;
+    const slot = this.#slot(framePartition(bytes, at));
+    this.#next[slot] = frameFirstSequence(bytes, at) + frameEventCount(bytes, at);
   }
 
   #eachUncommitted(visit: (chunk: Chunk, at: number) => void): void {
@@ -522,9 +507,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
 
   /** Checksum of the frame at `index`; null where it is not in memory. */
   crcAt(index: number): number | null {
-    const chunk = this.#tail.chunkOf(index);
-    if (chunk === null) return null;
-    return frameCrc(chunk.buffer, chunk.frames[index - chunk.firstIndex] as number);
+    return this.#tail.positionAfter(index)?.crc ?? null;
   }
 
   #place(length: number): FramePlace {
@@ -567,18 +550,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
   #writable(): LogPosition {
     const { index: durable } = this.#marks;
     if (durable >= this.#committed.index) return this.#committed;
-    const chunk = this.#tail.chunkOf(durable);
-    if (chunk === null) return this.#writing.written;
-    const { buffer, segment, start, frames, firstIndex } = chunk;
-    const at = frames[durable - firstIndex] as number;
-    const offset = start + at + frameLength(buffer, at);
-    return {
-      segment,
-      offset,
-      index: durable,
-      term: frameTerm(buffer, at),
-      crc: frameCrc(buffer, at),
-    };
+    return this.#tail.positionAfter(durable) ?? this.#writing.written;
   }
 
   #chunkAtCommit(): Chunk {

@@ -6,6 +6,9 @@
  * Invariants: chunks are in log order; a chunk belongs to one segment; a frame never spans two chunks; bytes below
  * `used` never change, not even when frames are cut away: what follows goes to a new chunk.
  */
+import { frameCrc, frameLength, frameTerm } from './frame-format.ts';
+import type { LogPosition } from './journal-format.ts';
+
 const CHUNK_BYTES = 256 * 1024;
 
 export interface Chunk {
@@ -91,6 +94,16 @@ export class Tail {
       }
     }
     return null;
+  }
+
+  /** Where the log goes on behind frame `index`; null where that frame is not here. */
+  positionAfter(index: number): LogPosition | null {
+    const chunk = this.chunkOf(index);
+    if (chunk === null) return null;
+    const { segment, buffer, start, frames, firstIndex } = chunk;
+    const at = frames[index - firstIndex] as number;
+    const offset = start + at + frameLength(buffer, at);
+    return { segment, offset, index, term: frameTerm(buffer, at), crc: frameCrc(buffer, at) };
   }
 
   /** Frames from `index` on that stand together, of at most `maxBytes` but one at least; null where they are not here. */
