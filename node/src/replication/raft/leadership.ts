@@ -71,11 +71,17 @@ export class Leadership {
       this.#meet(this.#context.log.lastIndex);
     }
     for (const to of this.#progress.keys()) this.#sendTo(to);
-    this.advance();
+    this.#advance();
+  }
+
+  /** This replica's own log is durable further on. */
+  advance(): void {
+    this.#advance();
+    this.#completeTransfer();
   }
 
   /** Commits what a majority has, if it is of this leader's own term; what is before it follows. */
-  advance(): void {
+  #advance(): void {
     const { configuration, commit, log, term } = this.#context;
     const index = quorumValue(configuration, (id) => this.#matchOf(id));
     if (index <= commit || log.term(index) !== term) return;
@@ -114,7 +120,7 @@ export class Leadership {
     progress.isActive = true;
     switch (message.kind) {
       case 'appendReply':
-        if (progress.matched(message.index)) this.advance();
+        if (progress.matched(message.index)) this.#advance();
         this.#sendTo(message.from);
         this.#completeTransfer();
         return;
@@ -262,7 +268,9 @@ export class Leadership {
   #completeTransfer(): void {
     const to = this.#transferTo;
     const { id: from, term, log } = this.#context;
-    if (to === null || this.#progress.get(to)?.match !== log.lastIndex) return;
+    // Everything must be committed, too: what is not would have an unknown outcome for whoever waits for it.
+    if (to === null || this.#context.commit !== log.lastIndex) return;
+    if (this.#progress.get(to)?.match !== log.lastIndex) return;
     this.#context.send({ kind: 'timeoutNow', from, to, term });
   }
 
