@@ -14,7 +14,7 @@ type Outcome = 'passed' | 'failed' | 'not planted' | 'too slow';
 
 /** Runs a suite until its end or its first failure. */
 async function run(
-  { suite, tests }: Pick<PlantedFault, 'suite' | 'tests'>,
+  { suite, tests, seed, seeds }: Pick<PlantedFault, 'suite' | 'tests' | 'seed' | 'seeds'>,
   fault: string | null,
 ): Promise<[Outcome, string]> {
   const { SEED: _seed, SEEDS: _seeds, NODE_TEST_CONTEXT: _context, ...inherited } = process.env;
@@ -28,7 +28,12 @@ async function run(
     ],
     {
       cwd: new URL('..', import.meta.url),
-      env: { ...inherited, ...(fault === null ? {} : { PLANTED_FAULT: fault }) },
+      env: {
+        ...inherited,
+        ...(fault === null ? {} : { PLANTED_FAULT: fault }),
+        ...(seed === undefined ? {} : { SEED: String(seed) }),
+        ...(seeds === undefined ? {} : { SEEDS: String(seeds) }),
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );

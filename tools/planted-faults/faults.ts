@@ -13,6 +13,9 @@ export interface PlantedFault {
   readonly suite: string;
   /** Where given, only tests with this name, so that others do not take time. */
   readonly tests?: string;
+  /** For suites that draw: the seed that found it, and how many are tried from there on when the program has changed since. */
+  readonly seed?: number;
+  readonly seeds?: number;
 }
 
 const crash = { suite: 'node/src/engine/crash.test.ts' };
@@ -20,6 +23,13 @@ const model = { suite: 'node/src/engine/model.test.ts' };
 const damage = { suite: 'node/src/engine/damage.test.ts' };
 const faults = { suite: 'node/src/engine/faults.test.ts' };
 const subscriptions = { suite: 'node/src/subscriptions/model.test.ts' };
+const walk = { suite: 'node/src/replication/raft/walk.test.ts' };
+const conversation = { suite: 'node/src/replication/raft/conversation.test.ts' };
+const simulation = {
+  suite: 'tools/simulate/simulation.test.ts',
+  tests: 'loses nothing|^seed',
+  seeds: 400,
+};
 const pushPace = { suite: 'node/src/resp/push-pace.test.ts', tests: 'loses nothing' };
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -324,5 +334,177 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: ' && (this.#starts[slot] as number) + RING_BYTES >= this.#end',
     replace: '',
     suite: 'node/src/resp/encoded-events.test.ts',
+  },
+  {
+    name: 'an entry is committed when any replica has it',
+    file: 'node/src/replication/raft/configuration.ts',
+    find: 'return values[majority(ids.length) - 1] as number;',
+    replace: 'return values[0] as number;',
+    ...walk,
+  },
+  {
+    name: 'an entry of an earlier term is committed by counting',
+    file: 'node/src/replication/raft/leadership.ts',
+    find: 'if (index <= commit || log.term(index) !== term) return;',
+    replace: 'if (index <= commit) return;',
+    ...conversation,
+  },
+  {
+    name: 'a vote is told before it is durable',
+    file: 'node/src/replication/raft/core.ts',
+    find: 'if (this.#isVoteDurable()) this.#effects.push',
+    replace: 'if (this.#held.length === 0) this.#effects.push',
+    ...walk,
+  },
+  {
+    name: 'a term is forgotten at a restart',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'if (vote.term >= this.#vote.term) this.#vote = vote;',
+    replace: '',
+    ...simulation,
+    seed: 1,
+  },
+  {
+    name: 'the entry before the new ones is not compared',
+    file: 'node/src/replication/raft/core.ts',
+    find: ' || !this.#agreesAt(previousIndex, previousTerm)) {',
+    replace: ') {',
+    ...simulation,
+    seed: 23,
+  },
+  {
+    name: 'a read does not ask whether this is still the leader',
+    file: 'node/src/replication/raft/leadership.ts',
+    find: 'round: this.#round + 1 });',
+    replace: 'round: 0 });',
+    ...conversation,
+  },
+  {
+    name: 'a linearizable read is answered by whoever led',
+    file: 'node/src/replication/raft-group.ts',
+    find: 'if (this.log.isAlone) return null;',
+    replace: "if (this.log.isAlone || this.#state === 'leading') return null;",
+    ...simulation,
+    seed: 10,
+  },
+  {
+    name: 'a conflict is answered from a frame in flight',
+    file: 'node/src/engine/bucket-writer.ts',
+    find: 'const frame = this.#frameInFlight(index);',
+    replace: 'const frame = this.#frameInFlight(-index);',
+    ...simulation,
+    seed: 1,
+  },
+  {
+    name: 'a follower applies what is not committed',
+    file: 'node/src/replication/raft-group.ts',
+    find: 'const fault = this.log.take(bytes, at, end);',
+    replace:
+      'const fault = this.log.take(bytes, at, end);\n        this.log.commit(this.log.endIndex);',
+    ...simulation,
+    seed: 1,
+  },
+  {
+    name: 'entries that are there already are appended again',
+    file: 'node/src/replication/raft/core.ts',
+    find: 'known += 1;',
+    replace: 'known += 0;',
+    ...walk,
+  },
+  {
+    name: 'a frame counts as durable before it is',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'const mark = this.#marks.frame();',
+    replace:
+      'const mark = this.#marks.frame();\n    queueMicrotask(() => { this.onDurable(this.endIndex); });',
+    ...simulation,
+    seed: 13,
+  },
+  {
+    name: 'a heartbeat tells of commits beyond what the follower has acknowledged',
+    file: 'node/src/replication/raft/leadership.ts',
+    find: 'const commit = Math.min(this.#context.commit, match);',
+    replace: 'const { commit } = this.#context;',
+    ...simulation,
+    seed: 8,
+  },
+  {
+    name: 'joint consensus needs one majority only',
+    file: 'node/src/replication/raft/configuration.ts',
+    find: 'return outgoing.length === 0 ? incoming : Math.min(incoming, majorityValue(outgoing, valueOf));',
+    replace:
+      'return outgoing.length === 0 ? incoming : Math.max(incoming, majorityValue(outgoing, valueOf));',
+    ...walk,
+  },
+  {
+    name: 'checkpoints leave out what is not committed',
+    file: 'node/src/storage/journal.ts',
+    find: 'put(entryType.frame, bucket, replicaId, bytes.subarray(from, to));',
+    replace: '',
+    ...simulation,
+    seed: 1,
+  },
+  {
+    name: 'recovery takes everything in a group for committed',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'if (this.isAlone) this.commit(index);',
+    replace: 'this.commit(index);',
+    ...simulation,
+    seed: 1,
+  },
+  {
+    name: 'heads keep what a lost leadership has left open',
+    file: 'node/src/engine/bucket-writer.ts',
+    find: 'head.version = head.appliedVersion;',
+    replace: '',
+    ...simulation,
+    seed: 127,
+  },
+  {
+    name: 'segments are written with what is not committed',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'committed: () => this.#writable(),',
+    replace: 'committed: () => this.#end,',
+    ...simulation,
+    seed: 1,
+  },
+  {
+    name: 'segments run ahead of the journal',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'committed: () => this.#writable(),',
+    replace: 'committed: () => this.#committed,',
+    ...simulation,
+    seed: 14,
+  },
+  {
+    name: 'a segment ends where it ended before its end was truncated',
+    file: 'node/src/storage/bucket-log.ts',
+    find: 'while ((this.young.at(-1)?.number ?? 0) > this.#end.segment) this.young.pop();',
+    replace: '',
+    ...simulation,
+    seed: 7,
+  },
+  {
+    name: 'what was durable before a truncation counts for what came after',
+    file: 'node/src/storage/durable-marks.ts',
+    find: 'offset: this.#last - index, cap: index });',
+    replace: 'offset: this.#last - index, cap: Infinity });',
+    suite: 'node/src/storage/durable-marks.test.ts',
+  },
+  {
+    name: 'a replaced frame hides those that follow in its segment',
+    file: 'node/src/storage/segment-frames.ts',
+    find: 'if (segment > end.segment || (segment === end.segment && offset >= end.offset)) return false;',
+    replace: 'if (end.segment < Infinity) return false;',
+    ...simulation,
+    seed: 84,
+  },
+  {
+    name: 'a head is read from the disk while frames are applied, and is stale',
+    file: 'node/src/engine/heads.ts',
+    find: 'if (head === undefined && isBeingRead(streamId)) {',
+    replace: 'if (head === undefined && isBeingRead(streamId) && count < 0) {',
+    ...simulation,
+    seed: 207,
   },
 ];

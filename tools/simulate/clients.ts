@@ -284,7 +284,32 @@ export class Clients {
       await time.sleep(this.#random.below(pauseMs) + 0.1);
       const partition = truth.anyPartition(this.#random);
       if (partition !== null) await this.#read(partition);
+      this.#glance();
     }
+  }
+
+  /** A read of what any member has applied: committed, if not the latest. */
+  #glance(): void {
+    const cluster = this.#cluster;
+    const { truth, members, keys, time } = cluster;
+    const key = this.#random.below(keys.length);
+    const partitionKey = keys[key] as Buffer;
+    const name = `stream-${String(key)}-${String(this.#random.below(STREAMS_PER_KEY))}`;
+    const member = members[this.#random.below(members.length)] as SimulatedMember;
+    member.post((store) => {
+      const bucket = cluster.bucketOf(cluster.partitionOf(partitionKey));
+      if (store.group(bucket) === undefined) return;
+      void Promise.resolve(store.streamVersion(Buffer.from(name), partitionKey)).then(
+        (version) => {
+          const known = truth.streams.get(name)?.length ?? 0;
+          if ((version ?? -1) >= known)
+            time.fail(new Error(`${name} has no version ${String(version)} yet`));
+        },
+        (error: unknown) => {
+          time.fail(error);
+        },
+      );
+    });
   }
 
   async #read(partition: number): Promise<void> {
