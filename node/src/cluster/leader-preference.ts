@@ -16,9 +16,7 @@ export interface PreferenceGroup {
     readonly isHandingOver: boolean;
     readonly isSettled: boolean;
     readonly leadership: {
-      progress(
-        id: ReplicaId,
-      ):
+      progress(id: ReplicaId):
         | {
             readonly state: string;
             readonly match: number;

@@ -84,3 +84,25 @@ test('what the paper promises holds on random walks', async (t) => {
   }
   assert(committed > 10 * walks, 'walks get somewhere');
 });
+
+test('a copy of which nothing is heard is asked for again', () => {
+  const cluster = new RaftCluster(['a', 'b', 'c'], 1);
+  cluster.campaign('a');
+  cluster.settle();
+  cluster.crash('c');
+  cluster.drop('a>c');
+  for (let i = 0; i < 20; i += 1) cluster.propose('a');
+  cluster.settle();
+  cluster.forget('a');
+  cluster.restart('c');
+  const beat = (): void => {
+    for (let i = 0; i < 2; i += 1) cluster.tick('a');
+    while (cluster.network.length > 0) cluster.deliver(0);
+  };
+  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) beat();
+  // The request is lost, or its answer.
+  assert.equal(cluster.copies.splice(0).length, 1);
+  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) beat();
+  cluster.settle();
+  assert.equal(cluster.get('c').core.commit, cluster.get('a').core.commit);
+});
