@@ -180,7 +180,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'event ids that clients supplied are forgotten when a frame is applied',
     file: 'node/src/engine/frame-encoder.ts',
-    find: '(event.eventId === null ? 0 : ID_SUPPLIED)',
+    find: '(isSupplied ? ID_SUPPLIED : 0)',
     replace: '0',
     ...model,
   },

@@ -26,7 +26,7 @@ const cut = (path: string, keep: (bytes: number) => number) => (disk: SimulatedF
 };
 
 test('random damage', async (t) => {
-  for (const seed of seeds(5, 20)) {
+  for (const seed of seeds(10, 20)) {
     await t.test(`seed ${seed}`, () =>
       underSeed(FILE, seed, async () => {
         const run = await DamageRun.prepare(seed);
