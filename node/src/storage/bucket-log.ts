@@ -286,7 +286,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
     this.#history.truncate(index);
     this.#next.splice(0, this.#next.length, ...this.#appliedNext);
     this.#end = { ...(this.#tail.positionAfter(index) ?? this.#committed) };
-    this.#eachUncommitted(({ buffer }, at) => {
+    this.#tail.eachAfter(this.#committed.index, ({ buffer }, at) => {
       this.#counted(buffer, at);
     });
     while ((this.young.at(-1)?.number ?? 0) > this.#end.segment) this.young.pop();
@@ -370,7 +370,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
    */
   eachUncommittedFrame(visit: (bytes: Buffer, from: number, to: number) => void): void {
     const durable = this.#marks.index;
-    this.#eachUncommitted(({ buffer }, at) => {
+    this.#tail.eachAfter(this.#committed.index, ({ buffer }, at) => {
       if (frameIndex(buffer, at) <= durable) visit(buffer, at, at + frameLength(buffer, at));
     });
   }
@@ -444,6 +444,15 @@ export class BucketLog extends KnownDamage implements JournalParty {
     return settled;
   }
 
+  lapBegins(): void {
+    this.#marks.lapBegins();
+  }
+
+  /** Whether what is committed of the journal's older laps is in synced segments. */
+  get isSettled(): boolean {
+    return this.#writing.synced.index >= Math.min(this.#committed.index, this.#marks.beforeLap);
+  }
+
   /** From now on a full disk is not waited for. What the segments lack is in the journal. */
   stopWaiting(): void {
     this.#writing.stopWaiting();
@@ -495,14 +504,6 @@ export class BucketLog extends KnownDamage implements JournalParty {
     if ((frameKindOf(bytes, at) as FrameKind) !== frameKind.events) return;
     const slot = this.#slot(framePartition(bytes, at));
     this.#next[slot] = frameFirstSequence(bytes, at) + frameEventCount(bytes, at);
-  }
-
-  #eachUncommitted(visit: (chunk: Chunk, at: number) => void): void {
-    for (const chunk of this.#tail.chunks) {
-      for (let i = 0; i < chunk.frames.length; i += 1) {
-        if (chunk.firstIndex + i > this.#committed.index) visit(chunk, chunk.frames[i] as number);
-      }
-    }
   }
 
   /** Checksum of the frame at `index`; null where it is not in memory. */

@@ -38,3 +38,17 @@ test('an older truncation counts as long as anything of before it is on its way'
   assert.equal(marks.durable(middle[2]!), 2);
   assert.equal(marks.durable(last), 3);
 });
+
+test('what a truncation took away, and what came in its place, is not in older laps', () => {
+  const marks = new DurableMarks();
+  marks.reset(0);
+  const sent = [marks.frame(), marks.frame(), marks.frame()];
+  marks.durable(sent[1]!);
+  marks.lapBegins();
+  assert.equal(marks.beforeLap, 2);
+  marks.durable(sent[2]!);
+  assert.equal(marks.beforeLap, 2);
+  marks.truncate(1);
+  marks.frame();
+  assert.equal(marks.beforeLap, 1);
+});

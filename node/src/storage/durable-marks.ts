@@ -18,6 +18,7 @@ export class DurableMarks {
   #last = 0;
   /** The latest mark that is durable. */
   #durable = 0;
+  #beforeLap = 0;
   #runs: Run[] = [{ firstMark: 0, offset: 0, cap: Infinity }];
 
   /** Begins anew: everything up to `index` is durable. */
@@ -42,6 +43,17 @@ export class DurableMarks {
   /** The log ends with `index` now. */
   truncate(index: number): void {
     this.#runs.push({ firstMark: this.#last + 1, offset: this.#last - index, cap: index });
+    this.#beforeLap = Math.min(this.#beforeLap, index);
+  }
+
+  /** The journal begins a lap; what is durable now is in older ones. */
+  lapBegins(): void {
+    this.#beforeLap = this.index;
+  }
+
+  /** The index up to which the log is in the journal's older laps. */
+  get beforeLap(): number {
+    return this.#beforeLap;
   }
 
   /** Everything up to `mark` is durable; returns the index up to which the log is. */

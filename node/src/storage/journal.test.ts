@@ -129,6 +129,7 @@ test('whenever the power goes, what was durable is settled or replayed', async (
         for (let i = random.below(6); i >= 0; i -= 1) journal.append();
         if (random.below(3) > 0) await journal.journal!.flushed();
         if (random.below(2) === 0) journal.gate = new Promise((resolve) => setTimeout(resolve, 1));
+        if (random.below(2) === 0) journal.late = random.below(4);
       }
     };
     await Promise.race([work(), disk.crashed]);

@@ -15,10 +15,10 @@ import { assert } from '../../../common/assert.ts';
 import type { Clock } from '../../../common/clock.ts';
 import type { Random } from '../../../common/random.ts';
 import type { FileHandle, FileSystem } from './file-system.ts';
+import { createJournalFile, TEMPORARY } from './journal-file.ts';
 import {
   checkpointLength,
   encodeCheckpoint,
-  encodeFileHeader,
   ENTRY_HEADER_BYTES,
   entryType,
   type BucketCheckpoint,
@@ -49,6 +49,13 @@ export interface JournalParty {
 export interface JournalOwner {
   /** Where each bucket's log ends in synced segments, now. */
   checkpoint(): readonly BucketCheckpoint[];
+  /** A lap begins: what was appended so far is in older ones. */
+  lapBegins(): void;
+  /**
+   * Whether every committed frame of older laps is in synced segments. One may have been committed since `settle` has looked;
+   * then it must settle again, because no checkpoint would repeat it.
+   */
+  isSettled(): boolean;
   /** Shows the frames that are not committed, of each bucket in order: they stand in every checkpoint again. */
   eachUncommitted(
     visit: (party: JournalParty, bytes: Uint8Array, from: number, to: number) => void,
@@ -117,8 +124,6 @@ const ROUND_BUFFER_BYTES = 256 * 1024;
 const ROUND_BYTES_MAX = 4 * 1024 * 1024;
 /** Room kept at a file's end so that the checkpoints that free older files always fit. */
 const RESERVED_CHECKPOINTS = 4;
-const ZERO_FILL_BYTES = 1024 * 1024;
-const TEMPORARY = '.tmp';
 const NO_REPLICA = Buffer.alloc(REPLICA_ID_BYTES);
 
 export class Journal {
@@ -434,6 +439,7 @@ export class Journal {
     this.#nextLap += 1;
     this.#current = file;
     this.#position = PAGE_BYTES;
+    this.#owner.lapBegins();
     await this.#writeCheckpoint(oldestLap);
   }
 
@@ -483,6 +489,10 @@ export class Journal {
   /** Only when a checkpoint that does without them is durable may the files of older laps be overwritten. */
   async #releaseOlder(settledLap: number): Promise<void> {
     this.#settledLap = null;
+    if (!this.#owner.isSettled()) {
+      this.#settleOlder();
+      return;
+    }
     await this.#writeCheckpoint(settledLap);
     for (const file of this.#ring) {
       if (file.lap !== null && file.lap < settledLap) file.lap = null;
@@ -548,45 +558,14 @@ export class Journal {
       });
   }
 
-  /**
-   * Adds a zero-written file: overwriting one is 1.6–2 times faster to sync than growing one. It gets its name when it is
-   * durable as a whole, so that a shorter one is damaged (`journal-scan.ts`).
-   */
   async #allocate(): Promise<void> {
     const slots = new Set([...this.#ring.map((file) => file.slot), ...this.#unreadable]);
     let slot = 0;
     while (slots.has(slot)) slot += 1;
     const { fileBytes: bytes, random } = this.#settings;
     const salt = random.below(2 ** 32);
-    const path = `${this.#folder}/${journalFileName(slot)}`;
-    const temporary = `${path}${TEMPORARY}`;
-    await this.#files.remove(temporary);
-    try {
-      await this.#fill(temporary, encodeFileHeader(slot, { bytes, salt }), bytes);
-      await this.#files.rename(temporary, path);
-      await this.#files.syncDirectory(this.#folder);
-    } catch (error) {
-      // What it holds of a full disk is needed to write segments.
-      await this.#files.remove(temporary).catch(() => undefined);
-      throw error;
-    }
-    // Opened by the name that it keeps: durable writes may need a second descriptor.
-    const handle = await this.#files.open(path, 'open');
+    const handle = await createJournalFile(this.#files, this.#folder, slot, { bytes, salt });
     this.#ring.push({ slot, handle, bytes, salt, lap: null });
-  }
-
-  async #fill(path: string, header: Buffer, bytes: number): Promise<void> {
-    const handle = await this.#files.open(path, 'create');
-    try {
-      await handle.write(header, 0);
-      const zeros = Buffer.alloc(Math.min(ZERO_FILL_BYTES, bytes));
-      for (let at = PAGE_BYTES; at < bytes; at += zeros.length) {
-        await handle.write(zeros.subarray(0, Math.min(zeros.length, bytes - at)), at);
-      }
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
   }
 
   #fail(error: Error): void {

@@ -208,6 +208,8 @@ class Repair {
       {
         checkpoint: () => buckets,
         eachUncommitted: () => undefined,
+        lapBegins: () => undefined,
+        isSettled: () => true,
         settle: () => Promise.resolve(),
         roundDone: () => undefined,
         failed: (error) => {

@@ -153,6 +153,10 @@ export class Storage {
     const { files, clock, random, observer } = this.#environment;
     const owner: JournalOwner = {
       checkpoint: () => this.logs.map((log) => log.checkpoint()),
+      lapBegins: () => {
+        for (const log of this.logs) log.lapBegins();
+      },
+      isSettled: () => this.logs.every((log) => log.isSettled),
       eachUncommitted: (visit) => {
         for (const log of this.logs) {
           log.eachUncommittedFrame((bytes, from, to) => {

@@ -49,6 +49,15 @@ export class Tail {
     return this.#chunks[0]?.firstIndex ?? null;
   }
 
+  /** Shows where the frames behind `index` stand, in order. */
+  eachAfter(index: number, visit: (chunk: Chunk, at: number) => void): void {
+    for (const chunk of this.#chunks) {
+      for (let i = 0; i < chunk.frames.length; i += 1) {
+        if (chunk.firstIndex + i > index) visit(chunk, chunk.frames[i] as number);
+      }
+    }
+  }
+
   /** A chunk with room for frame `index` of `length` bytes at `segment`:`offset`, which must be the log's end. */
   reserve(segment: number, offset: number, length: number, index: number): Chunk {
     const last = this.#chunks.at(-1);
