@@ -20,8 +20,8 @@ export class SegmentFrames {
   readonly #folderOf: (bucket: number) => string;
   readonly #open = new Map<number, OpenSegment>();
   /**
-   * Where a bucket's files have been found to end: nothing is in them from there on. Frames that a leader has replaced may
-   * reach further than those that took their place.
+   * Where a bucket's segment has been found to end: nothing is in it from there on. Frames that a leader has replaced may
+   * reach further than those that took their place, which may for their part have gone on in the next segment.
    */
   readonly #ended = new Map<number, { readonly segment: number; readonly offset: number }>();
 
@@ -34,8 +34,8 @@ export class SegmentFrames {
   async has(bucket: number, bytes: Buffer, at: number): Promise<boolean> {
     const segment = frameSegment(bytes, at);
     const offset = frameOffset(bytes, at);
-    const end = this.#ended.get(bucket) ?? { segment: Infinity, offset: 0 };
-    if (segment > end.segment || (segment === end.segment && offset >= end.offset)) return false;
+    const end = this.#ended.get(bucket);
+    if (segment === end?.segment && offset >= end.offset) return false;
     const { file } = await this.#segment(bucket, segment);
     const answer = file === null ? 'ended' : await compare(file, bytes, at);
     if (answer === 'ended') this.#ended.set(bucket, { segment, offset });
