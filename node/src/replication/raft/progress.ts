@@ -57,7 +57,9 @@ export class Progress {
 
   /** It has answered a heartbeat. Messages that stay unanswered for long may have been lost on the way: they are sent again. */
   beat(): void {
-    if (this.#inFlight === 0) return;
+    // Replies are not counted against messages here: one may answer two, or come twice.
+    const isWaiting = this.state === 'stream' ? this.next > this.match + 1 : this.#inFlight > 0;
+    if (!isWaiting) return;
     this.#beats += 1;
     if (this.#beats < (this.state === 'probe' ? 1 : SILENT_BEATS)) return;
     this.#settle();
@@ -89,8 +91,7 @@ export class Progress {
 
   /** Entry `index` did not fit; `guess` is where the logs may agree. False if that is old news. */
   rejected(index: number, guess: number): boolean {
-    const isOld = this.state === 'stream' ? index <= this.match : index !== this.next - 1;
-    if (isOld) return false;
+    if (this.state === 'stream' ? !this.#lacks(index) : index !== this.next - 1) return false;
     this.state = 'probe';
     this.#settle();
     this.next = Math.max(this.match, Math.min(guess, index)) + 1;
@@ -107,6 +108,14 @@ export class Progress {
     this.state = 'probe';
     this.#settle();
     this.next = this.match + 1;
+  }
+
+  /**
+   * Whether entries behind `index` are missing there for certain. Those right behind `match` are, too: they came before the
+   * ones in front of them, which have arrived since.
+   */
+  #lacks(index: number): boolean {
+    return index > this.match || (index === this.match && this.next > index + 1);
   }
 
   #settle(): void {

@@ -10,6 +10,7 @@
  * propose a                an entry through this replica
  * sync a                   its disk catches up
  * deliver [count]          the oldest messages arrive, all that are under way without a count
+ * overtake                 the latest message arrives
  * drop [from>to]           the oldest messages are lost, those between two replicas or all
  * settle                   until nothing moves
  * crash a / restart a      from what is durable
@@ -86,6 +87,9 @@ export class Conversation {
       case 'deliver':
         for (let n = id === '' ? cluster.network.length : Number(id); n > 0; n -= 1)
           cluster.deliver(0);
+        return null;
+      case 'overtake':
+        cluster.deliver(cluster.network.length - 1);
         return null;
       case 'drop':
         return `${String(cluster.drop(id))} lost`;
