@@ -57,9 +57,9 @@ export const plantedFaults: readonly PlantedFault[] = [
   },
   {
     name: 'the folder of a new journal file is not synced',
-    file: 'node/src/storage/journal.ts',
-    find: 'await this.#files.rename(temporary, path);\n      await this.#files.syncDirectory(this.#folder);',
-    replace: 'await this.#files.rename(temporary, path);',
+    file: 'node/src/storage/journal-file.ts',
+    find: 'await files.rename(temporary, path);\n    await files.syncDirectory(folder);',
+    replace: 'await files.rename(temporary, path);',
     ...crash,
   },
   {
@@ -494,10 +494,24 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'a replaced frame hides those that follow in its segment',
     file: 'node/src/storage/segment-frames.ts',
-    find: 'if (segment > end.segment || (segment === end.segment && offset >= end.offset)) return false;',
-    replace: 'if (end.segment < Infinity) return false;',
+    find: 'if (segment === end?.segment && offset >= end.offset) return false;',
+    replace: 'if (end !== undefined) return false;',
     ...simulation,
     seed: 84,
+  },
+  {
+    name: 'a frame that was committed while older laps were settled is in no checkpoint',
+    file: 'node/src/storage/journal.ts',
+    find: 'if (!this.#owner.isSettled()) {',
+    replace: 'if (this.#owner === null) {',
+    suite: 'node/src/storage/journal.test.ts',
+  },
+  {
+    name: 'entries that were overtaken, and refused late, are not sent again',
+    file: 'node/src/replication/raft/progress.ts',
+    find: 'return index > this.match || (index === this.match && this.next > index + 1);',
+    replace: 'return index > this.match;',
+    suite: 'node/src/replication/raft/conversation.test.ts',
   },
   {
     name: 'a head is read from the disk while frames are applied, and is stale',

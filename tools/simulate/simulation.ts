@@ -112,11 +112,11 @@ class Simulation {
     await this.#within('clients come to an end', busy);
     await this.#within('every bucket takes an append', this.#appendEverywhere());
     await this.#within('all members have the same', this.#settled());
+    const lengths = cluster.truth.logs.map((log) => log.length);
     isQuiet = true;
     await this.#within('subscriptions deliver everything', followers);
     clients.checkFates();
     for (const { store } of cluster.members) await this.#readAll(store as Store);
-    const lengths = cluster.truth.logs.map((log) => log.length);
     await this.#within('members close', this.#closeAll());
     cluster.compareSegments(lengths);
   }
