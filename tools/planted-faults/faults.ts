@@ -521,4 +521,11 @@ export const plantedFaults: readonly PlantedFault[] = [
     ...simulation,
     seed: 207,
   },
+  {
+    name: 'a leader without a majority appends more than a checkpoint can repeat',
+    file: 'node/src/storage/uncommitted-room.ts',
+    find: 'return this.bytes <= this.#journalFileBytes / 4;',
+    replace: 'return this.bytes <= this.#journalFileBytes * 4;',
+    suite: 'node/src/cluster/uncommitted-room.test.ts',
+  },
 ];

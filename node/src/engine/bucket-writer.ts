@@ -351,6 +351,11 @@ export class BucketWriter {
       this.#answer(pending, new SierraError('BUFFERFULL', 'too many appends wait for the disk'));
       return;
     }
+    const { log } = this.#context.group;
+    if (!log.isAlone && !log.room.takesOwn) {
+      this.#answer(pending, new SierraError('BUFFERFULL', 'too many appends wait for a majority'));
+      return;
+    }
     if (!this.#context.space.take(pending.frameBytes)) {
       this.#answer(pending, new SierraError('DISKFULL', 'no space left on the disk for appends'));
       return;

@@ -278,9 +278,11 @@ export class RaftGroup implements ReplicatedLog {
     this.#step({ kind: 'copied', to: from, index });
   }
 
+  /** Entries for which there is no room are left out; what remains still tells the leader where the logs agree. */
   #receive(received: Received, message: Message): void {
+    const isTaken = message.kind !== 'append' || this.log.room.takesSent;
     this.#incoming = received;
-    this.#step({ kind: 'message', message });
+    this.#step({ kind: 'message', message: isTaken ? message : { ...message, entries: [] } });
     this.#incoming = null;
   }
 

@@ -57,6 +57,7 @@ import { type SegmentHeader, segmentHeaderBytes, UNKNOWN_SEQUENCE } from './segm
 import { KnownDamage } from './known-damage.ts';
 import { LogHistory, type PlacedConfiguration } from './log-history.ts';
 import { type Chunk, type FrameRange, Tail } from './tail.ts';
+import type { UncommittedRoom } from './uncommitted-room.ts';
 import { YoungSegment } from './young-segment.ts';
 import { writeYoungSnapshot } from './young-snapshot.ts';
 
@@ -75,6 +76,7 @@ export interface BucketLogContext {
   readonly folder: string;
   readonly cache: BlockCache;
   readonly sealed: SealedSegments;
+  readonly room: UncommittedRoom;
   /** A write or sync of a segment failed. */
   readonly failed: (error: Error) => void;
   /** The disk is full, or no longer. */
@@ -102,9 +104,10 @@ export class BucketLog extends KnownDamage implements JournalParty {
   readonly replicaId: Uint8Array;
   readonly groupId: Uint8Array;
   readonly sealed: SealedSegments;
+  readonly room: UncommittedRoom;
   /** Segments without index files, oldest first; the last one is being written. */
   readonly young: YoungSegment[] = [];
-  /** Called when the log is durable up to `index`, which has not been truncated since. */
+  /** The log is durable up to `index`, which has not been truncated since. */
   onDurable: (index: number) => void = () => undefined;
   /** Called when a vote is durable. */
   onVoteDurable: (vote: VoteRecord) => void = () => undefined;
@@ -115,7 +118,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
 
   readonly #settings: BucketLogSettings;
   readonly #context: BucketLogContext;
-  readonly #tail = new Tail();
+  readonly #tail: Tail;
   readonly #marks = new DurableMarks();
   readonly #votes: { readonly mark: number; readonly vote: VoteRecord }[] = [];
   #vote: VoteRecord;
@@ -147,6 +150,8 @@ export class BucketLog extends KnownDamage implements JournalParty {
     this.#history = new LogHistory(end, configuration, checkpoint.replicaId);
     this.#marks.reset(end.index);
     this.sealed = context.sealed;
+    this.room = context.room;
+    this.#tail = new Tail(context.room);
     this.young.push(...young);
     this.#end = { ...checkpoint.end };
     this.#committed = { ...checkpoint.end };
@@ -209,7 +214,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
 
   /** Where frames begin in a segment. */
   get segmentHeaderBytes(): number {
-    return this.#headerBytes;
+    return segmentHeaderBytes(this.#next.length);
   }
 
   get committedIndex(): number {
@@ -223,7 +228,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
 
   /** The largest frame that fits a segment of this bucket. */
   get frameBytesMax(): number {
-    return this.#settings.segmentBytes - this.#headerBytes;
+    return this.#settings.segmentBytes - this.segmentHeaderBytes;
   }
 
   /** The sequence that the next event of a partition gets, counting events in flight. */
@@ -270,7 +275,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
    * it where it does not continue the log.
    */
   take(bytes: Buffer, from: number, to: number): string | null {
-    const fault = chainFault(this.#end, this.#headerBytes, bytes, from);
+    const fault = chainFault(this.#end, this.segmentHeaderBytes, bytes, from);
     if (fault !== null) return fault;
     const { chunk, at } = this.#copy(bytes, from, to);
     this.#log(chunk, at, to - from);
@@ -353,7 +358,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
       if (this.crcAt(index) === frameCrc(bytes, from)) return null;
       this.truncate(index - 1);
     }
-    const fault = chainFault(this.#end, this.#headerBytes, bytes, from);
+    const fault = chainFault(this.#end, this.segmentHeaderBytes, bytes, from);
     if (fault !== null) return fault;
     this.#copy(bytes, from, to);
     this.#marks.reset(this.#end.index);
@@ -463,10 +468,6 @@ export class BucketLog extends KnownDamage implements JournalParty {
     for (const segment of [...this.young]) await segment.close();
   }
 
-  get #headerBytes(): number {
-    return segmentHeaderBytes(this.#next.length);
-  }
-
   #slot(partition: number): number {
     return Math.floor(partition / this.#settings.bucketCount);
   }
@@ -488,8 +489,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
   /** A whole frame stands at the end of the tail. */
   #added(chunk: Chunk, at: number, length: number, crc: number): void {
     const { buffer } = chunk;
-    chunk.frames.push(at);
-    chunk.used += length;
+    this.#tail.added(chunk, at, length);
     const term = frameTerm(buffer, at);
     const index = this.#end.index + 1;
     if (term !== this.#end.term) this.#history.termBegins(index, term);
@@ -541,7 +541,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
     };
     this.young.push(new YoungSegment(this.#context.files, this.#context.folder, header, 0));
     this.#end.segment += 1;
-    this.#end.offset = this.#headerBytes;
+    this.#end.offset = this.segmentHeaderBytes;
   }
 
   /**
@@ -559,7 +559,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
     const chunk = this.#tail.find(committed.segment, committed.offset);
     if (chunk !== null) return chunk;
     committed.segment += 1;
-    committed.offset = this.#headerBytes;
+    committed.offset = this.segmentHeaderBytes;
     const next = this.#tail.find(committed.segment, committed.offset);
     assert(next !== null, 'frames above the commit index are in the tail');
     return next;
@@ -579,6 +579,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
     committed.term = frameTerm(buffer, at);
     committed.crc = frameCrc(buffer, at);
     committed.offset += length;
+    this.#tail.committed(length);
     this.onApplied(buffer, at, segment, offset);
   }
 

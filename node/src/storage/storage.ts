@@ -42,6 +42,7 @@ import { SealedSegments } from './sealed-segments.ts';
 import { Scrub } from './scrub.ts';
 import { segmentHeaderBytes } from './segment-format.ts';
 import { SpaceGuard } from './space-guard.ts';
+import { UncommittedRoom } from './uncommitted-room.ts';
 
 export interface StorageSettings {
   readonly bucketCount: number;
@@ -301,6 +302,7 @@ class Opening {
   readonly #settings: StorageSettings;
   readonly #environment: StorageEnvironment;
   readonly #parts: OpenParts;
+  readonly #room: UncommittedRoom;
   #storage: Storage | null = null;
 
   constructor(
@@ -313,6 +315,7 @@ class Opening {
     this.#directory = directory;
     this.#settings = settings;
     this.#environment = environment;
+    this.#room = new UncommittedRoom(settings.journalFileBytes);
     this.#parts = {
       space: new SpaceGuard(files, directory, settings.diskReserveBytes),
       cache: new BlockCache(settings.cacheBytes),
@@ -459,6 +462,7 @@ class Opening {
         folder,
         cache: this.#parts.cache,
         sealed,
+        room: this.#room,
         failed: (error) => {
           this.#fail(error);
         },

@@ -8,6 +8,7 @@
  */
 import { frameCrc, frameLength, frameTerm } from './frame-format.ts';
 import type { LogPosition } from './journal-format.ts';
+import type { UncommittedRoom } from './uncommitted-room.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -35,6 +36,11 @@ export interface FrameRange {
 
 export class Tail {
   readonly #chunks: Chunk[] = [];
+  readonly #room: UncommittedRoom;
+
+  constructor(room: UncommittedRoom) {
+    this.#room = room;
+  }
 
   get chunks(): readonly Chunk[] {
     return this.#chunks;
@@ -128,8 +134,23 @@ export class Tail {
     return { bytes: chunk.buffer, from, to, lastIndex: chunk.firstIndex + last };
   }
 
-  /** Forgets the frames behind `index`. */
+  /** A frame of `length` bytes stands at the end of a chunk. */
+  added(chunk: Chunk, at: number, length: number): void {
+    chunk.frames.push(at);
+    chunk.used += length;
+    this.#room.bytes += length;
+  }
+
+  /** A frame of `length` bytes was committed. */
+  committed(length: number): void {
+    this.#room.bytes -= length;
+  }
+
+  /** Forgets the frames behind `index`, none of which is committed. */
   cut(index: number): void {
+    this.eachAfter(index, ({ buffer }, at) => {
+      this.#room.bytes -= frameLength(buffer, at);
+    });
     for (let last = this.#chunks.at(-1); last !== undefined; last = this.#chunks.at(-1)) {
       if (last.firstIndex <= index) break;
       this.#chunks.pop();
