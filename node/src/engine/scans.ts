@@ -88,8 +88,10 @@ export async function scanStream(
 ): Promise<PageEnd> {
   const walk = new FrameWalk(log);
   let next = from;
-  // A segment that is sealed while we look moves from one list to the other: look again before calling it a gap.
-  for (let attempt = 0; attempt < 3 && next <= to; attempt += 1) {
+  // A segment that is sealed while we look moves from one list to the other: look again before calling it a gap. Many may
+  // be during a long scan, so only looks that find nothing count.
+  for (let fruitless = 0; fruitless < 3 && next <= to; fruitless += 1) {
+    const before = next;
     for await (const run of search.streamRuns(streamId, next)) {
       if (run.firstVersion > next) break;
       while (next <= to && next < run.firstVersion + run.count) {
@@ -107,6 +109,7 @@ export async function scanStream(
       }
       if (next > to) break;
     }
+    if (next > before) fruitless = 0;
   }
   if (next <= to)
     throw damaged(`version ${String(next)} of the stream is in a damaged part of the log`);
