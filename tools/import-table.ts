@@ -78,6 +78,7 @@ export const pureFiles: readonly string[] = [
   'common/nearest.ts',
   'node/src/config/*.ts',
   'node/src/cluster/assignment-rules.ts',
+  'node/src/cluster/moves.ts',
   'node/src/cluster/assignment-shape.ts',
   'node/src/cluster/forming.ts',
   'node/src/cluster/member-directory.ts',

@@ -1,0 +1,131 @@
+/**
+ * What the leader of a bucket does next so that the replicas that the assignment names hold it (architecture D2). Pure.
+ *
+ * ```text
+ *   configuration ≠ assignment ──▶ add learners ──▶ catching up ──▶ [hand over] ──▶ joint ──▶ final
+ * ```
+ *
+ * Invariants
+ * - Nobody becomes a voter before its log is as long as the leader's but for what is under way.
+ * - A step follows from the configuration in force and the assignment alone, so that it does not matter who led the steps
+ *   before, and an assignment that names the earlier holders again leads back.
+ * - Voters change only where a majority of those to come is well: the group would stand still otherwise.
+ */
+import { isJoint, majority } from '../replication/raft/configuration.ts';
+import type { Configuration, ReplicaId } from '../replication/raft/types.ts';
+
+/** What the leader knows of another replica. */
+export interface Follower {
+  readonly state: 'probe' | 'stream' | 'copy';
+  readonly match: number;
+  /** Heard of lately. */
+  readonly isActive: boolean;
+}
+
+/** A bucket as its leader sees it. */
+export interface LedBucket {
+  readonly self: ReplicaId;
+  /** Replicas that the assignment names. */
+  readonly assigned: readonly ReplicaId[];
+  readonly configuration: Configuration;
+  /** Why the configuration cannot be changed at the moment, or null. */
+  readonly changeFault: string | null;
+  readonly lastIndex: number;
+  readonly follower: (id: ReplicaId) => Follower | undefined;
+  /** Member id of a replica. */
+  readonly memberOf: (id: ReplicaId) => string | null;
+}
+
+export type MoveStep =
+  /** The assignment is in force. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'wait'; readonly stage: MoveStage; readonly reason: string }
+  | { readonly kind: 'change'; readonly stage: MoveStage; readonly configuration: Configuration }
+  | { readonly kind: 'transfer'; readonly stage: 'handing over'; readonly to: ReplicaId };
+
+export type MoveStage = 'adding' | 'catching up' | 'handing over' | 'changing' | 'dropping';
+
+/** Entries that may be under way to a replica that has caught up. */
+const UNDER_WAY_MAX = 1024;
+
+/** `mayAdd`: whether this member may begin another move. */
+export function nextStep(bucket: LedBucket, mayAdd: boolean): MoveStep {
+  const { assigned, configuration, changeFault } = bucket;
+  const { voters, learners } = configuration;
+  if (isJoint(configuration)) return wait('changing', 'both majorities decide');
+  const missing = without(assigned, voters);
+  const leaving = without(voters, assigned);
+  if (missing.length === 0 && leaving.length === 0 && learners.length === 0)
+    return { kind: 'none' };
+  if (changeFault !== null) return wait('changing', changeFault);
+  if (missing.length === 0 && leaving.length === 0) return change('dropping', voters, []);
+  const twins = twinsOf(bucket, missing, leaving);
+  if (twins.length > 0) return dropTwins(bucket, twins);
+  if (!sameIds(learners, missing)) {
+    const isNew = learners.length === 0;
+    if (isNew && !mayAdd) return wait('adding', 'other buckets are moved first');
+    return change('adding', voters, missing);
+  }
+  const late = missing.filter((id) => !isWell(bucket, id));
+  const [first] = late;
+  if (first !== undefined) return wait('catching up', lagText(bucket, first));
+  return changeVoters(bucket, assigned);
+}
+
+/** The leader hands over before it leaves, where somebody stays who can take over. */
+function changeVoters(bucket: LedBucket, next: readonly ReplicaId[]): MoveStep {
+  const { self, configuration } = bucket;
+  const well = next.filter((id) => id === self || isWell(bucket, id));
+  if (well.length < majority(next.length)) {
+    return wait('changing', 'too few of the replicas to come are well');
+  }
+  const heir = well.find((id) => id !== self && configuration.voters.includes(id));
+  if (!next.includes(self) && heir !== undefined) {
+    return { kind: 'transfer', stage: 'handing over', to: heir };
+  }
+  return change('changing', next, []);
+}
+
+/** Voters that leave, and whose members can only make their new replica when the old one is gone. */
+function twinsOf(
+  { memberOf }: LedBucket,
+  missing: readonly ReplicaId[],
+  leaving: readonly ReplicaId[],
+): ReplicaId[] {
+  const members = new Set(missing.map(memberOf));
+  return leaving.filter((id) => members.has(memberOf(id)));
+}
+
+function dropTwins(bucket: LedBucket, twins: readonly ReplicaId[]): MoveStep {
+  const rest = without(bucket.configuration.voters, twins);
+  if (rest.length === 0) {
+    return wait('changing', 'the only holder cannot be replaced by itself; add another one first');
+  }
+  return changeVoters(bucket, rest);
+}
+
+function isWell({ follower, lastIndex }: LedBucket, id: ReplicaId): boolean {
+  const known = follower(id);
+  if (known?.state !== 'stream' || !known.isActive) return false;
+  return lastIndex - known.match <= UNDER_WAY_MAX;
+}
+
+function lagText({ follower, lastIndex }: LedBucket, id: ReplicaId): string {
+  const known = follower(id);
+  if (known?.isActive !== true) return `replica ${id} does not answer`;
+  return `replica ${id} lacks ${String(lastIndex - known.match)} entries`;
+}
+
+const wait = (stage: MoveStage, reason: string): MoveStep => ({ kind: 'wait', stage, reason });
+
+const change = (
+  stage: MoveStage,
+  voters: readonly ReplicaId[],
+  learners: readonly ReplicaId[],
+): MoveStep => ({ kind: 'change', stage, configuration: { voters, outgoing: [], learners } });
+
+const without = (ids: readonly ReplicaId[], others: readonly ReplicaId[]): ReplicaId[] =>
+  ids.filter((id) => !others.includes(id));
+
+const sameIds = (a: readonly ReplicaId[], b: readonly ReplicaId[]): boolean =>
+  a.length === b.length && a.every((id) => b.includes(id));
