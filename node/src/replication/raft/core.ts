@@ -360,11 +360,13 @@ export class RaftCore {
 
   /** Follows in a term, its leader known or not. */
   #follow(term: number, leader: ReplicaId | null): void {
-    if (term > this.term) this.#setVote({ term, votedFor: null });
+    const isNewTerm = term > this.term;
+    if (isNewTerm) this.#setVote({ term, votedFor: null });
     this.#leadership?.refuseReads();
     this.#leadership = null;
-    if (leader !== this.#leader || this.#role !== 'follower') this.#agreed = this.#commit;
     const isNews = this.#role !== 'follower' || leader !== this.#leader;
+    // A leader that is elected again may have another log than before.
+    if (isNews || isNewTerm) this.#agreed = this.#commit;
     this.#leader = leader;
     this.#drawTimeout();
     if (isNews) this.#become('follower');
