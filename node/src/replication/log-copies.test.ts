@@ -215,3 +215,27 @@ test('a copy ends when the node does', async () => {
     assert.deepEqual(target.sent, []);
   });
 });
+
+test('a copy is not reported as durable where the disk has failed', async () => {
+  await withReplicas(async ({ source, target }) => {
+    await source.append(5, 'a');
+    const honest = sourceOf(source);
+    let listings = 0;
+    const through: SegmentSource = {
+      ...honest,
+      segments: (...asked) => {
+        listings += 1;
+        // Everything was taken, and the journal has not written it yet.
+        if (listings === 2) target.group.stop();
+        return honest.segments(...asked);
+      },
+    };
+    const copies = new LogCopies(through, memberOf, { breathe: () => Promise.resolve() });
+    copies.begin(target.group, SOURCE, source.group.log.committedIndex);
+    while (copies.active > 0) await new Promise(setImmediate);
+    assert.equal(target.group.log.endIndex, source.group.log.endIndex);
+    assert(target.group.core.durable < target.group.log.endIndex);
+    const told = target.sent.map((message) => (message.kind === 'pulled' ? message.index : null));
+    assert(told.every((index) => index === null));
+  });
+});

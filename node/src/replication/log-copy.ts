@@ -117,7 +117,7 @@ export class LogCopy {
       from = to;
       await this.#options.breathe();
       this.#signal.throwIfAborted();
-      if (this.#group.state === 'stopped') throw new Error('the group has stopped');
+      this.#refuseStopped();
     }
   }
 
@@ -164,5 +164,11 @@ export class LogCopy {
         resolve();
       });
     });
+    // Whoever waits is woken then, too: what the disk did not take is not durable.
+    this.#refuseStopped();
+  }
+
+  #refuseStopped(): void {
+    if (this.#group.state === 'stopped') throw new Error('the group has stopped');
   }
 }

@@ -175,11 +175,14 @@ export class Leadership {
     this.#context.perform({ kind: 'configure', configuration });
   }
 
-  /** The copy to a follower has ended. */
+  /**
+   * The copy to a follower has ended. It may come from a later leader, whose entries are not this one's: what both have
+   * committed is the same.
+   */
   copied(to: ReplicaId, index: number | null): void {
     const progress = this.#progress.get(to);
     if (progress?.state !== 'copy') return;
-    progress.endCopy(index);
+    progress.endCopy(index === null ? null : Math.min(index, this.#context.commit));
     this.#sendTo(to);
   }
 

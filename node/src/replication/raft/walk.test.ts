@@ -106,3 +106,29 @@ test('a copy of which nothing is heard is asked for again', () => {
   cluster.settle();
   assert.equal(cluster.get('c').core.commit, cluster.get('a').core.commit);
 });
+
+test('a copy from a later leader says nothing of what this one has not committed', () => {
+  const cluster = new RaftCluster(['a', 'b', 'c'], 1);
+  cluster.campaign('a');
+  cluster.settle();
+  cluster.crash('c');
+  cluster.drop('a>c');
+  for (let i = 0; i < 20; i += 1) cluster.propose('a');
+  cluster.settle();
+  cluster.forget('a');
+  cluster.restart('c');
+  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) {
+    for (let n = 0; n < 2; n += 1) cluster.tick('a');
+    while (cluster.network.length > 0) cluster.deliver(0);
+  }
+  const [copy] = cluster.copies.splice(0);
+  assert.equal(copy?.to, 'c');
+  const { core, log } = cluster.get('a');
+  const { commit } = core;
+  // It is replaced without a word to it, and c has copied what its successor has committed.
+  cluster.propose('a');
+  core.step({ kind: 'copied', to: 'c', index: log.lastIndex + 10 });
+  cluster.propose('a');
+  cluster.sync('a');
+  assert.equal(core.commit, commit);
+});
