@@ -21,20 +21,28 @@ export interface Shape {
   readonly pipeline: number;
 }
 
+export interface RunSeconds {
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+}
+
 /** Keeps 1,024 requests in flight. */
 export const SATURATING: Shape = { connections: 64, pipeline: 16 };
 
-/** One of the things compared: a server with the name it has in the progress lines. */
+/** One of the things compared: a server, or the nodes of a cluster, with the name it has in the progress lines. */
 export class Contender implements AsyncDisposable {
   readonly name: string;
   readonly server: Server;
+  readonly #servers: readonly Server[];
   readonly #bench: Bench;
   #nextEvent = 0;
 
-  constructor(bench: Bench, name: string, server: Server) {
+  /** Connections go to all servers in turn, and their CPU is added up. */
+  constructor(bench: Bench, name: string, server: Server, ...others: readonly Server[]) {
     this.#bench = bench;
     this.name = name;
     this.server = server;
+    this.#servers = [server, ...others];
   }
 
   /** Later appends count their events from here. */
@@ -54,8 +62,12 @@ export class Contender implements AsyncDisposable {
   }
 
   /** One measured run. The round is the seed: all contenders get the same requests in the same round. */
-  async measure(workload: Workload, shape: Shape, round: number): Promise<LoadResult> {
-    const { warmUpSeconds, seconds } = this.#bench.sizes;
+  async measure(
+    workload: Workload,
+    shape: Shape,
+    round: number,
+    { warmUpSeconds, seconds }: RunSeconds = this.#bench.sizes,
+  ): Promise<LoadResult> {
     const length = { kind: 'time', warmUpSeconds, seconds } as const;
     const result = await this.#run(workload, shape, round + 1, length);
     const { p50, p99 } = result.latencyMs;
@@ -96,7 +108,7 @@ export class Contender implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.server[Symbol.asyncDispose]();
+    await Promise.all(this.#servers.map((server) => server[Symbol.asyncDispose]()));
   }
 
   #report(words: string, round: number, result: Measured, detail: string): void {
@@ -113,10 +125,12 @@ export class Contender implements AsyncDisposable {
     seed: number,
     length: Parameters<LoadProcess['run']>[0]['length'],
   ): Promise<LoadResult> {
-    const { dialect, port, pid: serverPid } = this.server;
+    const { dialect } = this.server;
+    const ports = this.#servers.map((server) => server.port);
+    const serverPids = this.#servers.map((server) => server.pid);
     const numbered: Workload =
       workload.kind === 'append' ? { ...workload, firstEvent: this.#nextEvent } : workload;
-    const spec = { workload: numbered, dialect, port, serverPid, ...shape, length, seed };
+    const spec = { workload: numbered, dialect, ports, serverPids, ...shape, length, seed };
     const result = await this.#bench.load.run(spec);
     if (workload.kind === 'append') this.#nextEvent += result.requestsSent;
     return result;

@@ -1,6 +1,7 @@
-/** What the node's files occupy, by kind. */
+/** What the node's files occupy, by kind, and whether two nodes have the same events. */
 import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 
 import {
   eventIndexFileName,
@@ -49,4 +50,28 @@ export function dataFiles(directory: string): DataFiles {
     0,
   );
   return { ...sum, journalBytes };
+}
+
+function logsOf(directory: string): string[] {
+  return segmentFolders(directory)
+    .flatMap((folder) => readdirSync(folder).map((name) => ({ folder, name })))
+    .filter(({ name }) => parseSegmentFileName(name) !== null)
+    .map(({ folder, name }) => relative(directory, join(folder, name)))
+    .sort();
+}
+
+/** What distinguishes the segments of two nodes; null where all have the same bytes. Neither node may be running. */
+export async function firstDifference(first: string, second: string): Promise<string | null> {
+  const [logs, others] = [logsOf(first), logsOf(second)];
+  for (const log of new Set([...logs, ...others])) {
+    if (!logs.includes(log) || !others.includes(log)) return `only one has ${log}`;
+    const [mine, theirs] = await Promise.all([
+      readFile(join(first, log)),
+      readFile(join(second, log)),
+    ]);
+    if (mine.equals(theirs)) continue;
+    const at = mine.findIndex((byte, i) => byte !== theirs[i]);
+    return `${log}, ${String(mine.length)} and ${String(theirs.length)} bytes, at ${String(at)}`;
+  }
+  return null;
 }

@@ -15,8 +15,11 @@ import { appends, buckets, disk } from './scenarios/appends.ts';
 import { memory, space } from './scenarios/footprint.ts';
 import { catchUp, pushCounter } from './scenarios/history.ts';
 import { idle, idleMemory } from './scenarios/idle.ts';
+import { catchUpSegments } from './scenarios/missed-data.ts';
+import { failover, handover } from './scenarios/leader-loss.ts';
 import { fanOut, live } from './scenarios/live.ts';
 import { gets, scans } from './scenarios/reads.ts';
+import { clusterBuckets, clusterIdle, replicated } from './scenarios/replicated.ts';
 import { stalled } from './scenarios/stalled.ts';
 import { recovery, start } from './scenarios/start-up.ts';
 import { transactions } from './scenarios/transactions.ts';
@@ -41,6 +44,12 @@ const scenarios: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   idle,
   'idle-memory': idleMemory,
   stalled,
+  replicated,
+  'cluster-idle': clusterIdle,
+  'cluster-buckets': clusterBuckets,
+  failover,
+  handover,
+  'catch-up-segments': catchUpSegments,
 };
 
 function readOptions(): BenchOptions {

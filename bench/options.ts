@@ -34,6 +34,12 @@ export interface Sizes {
   /** Events that a reader gets that has stopped reading, and for how long it has. */
   readonly stalledEvents: number;
   readonly stalledSeconds: number;
+  /** For how long the nodes of an idle cluster are watched. */
+  readonly idleSeconds: number;
+  /** Leaders that are killed, one after the other. */
+  readonly failovers: number;
+  /** What is written while a node is down. */
+  readonly missedMebibytes: number;
 }
 
 export interface BenchOptions {
@@ -67,6 +73,9 @@ const full: Sizes = {
   subscriptionsInMemory: [10_000, 50_000],
   stalledEvents: 200_000,
   stalledSeconds: 10,
+  idleSeconds: 20,
+  failovers: 20,
+  missedMebibytes: 1024,
 };
 
 const quick: Sizes = {
@@ -88,6 +97,9 @@ const quick: Sizes = {
   subscriptionsInMemory: [10_000, 50_000],
   stalledEvents: 20_000,
   stalledSeconds: 1,
+  idleSeconds: 3,
+  failovers: 2,
+  missedMebibytes: 32,
 };
 
 export const usage = `npm run bench -- [options]
@@ -95,6 +107,7 @@ export const usage = `npm run bench -- [options]
   --only NAME,NAME   these scenarios only
   --rounds N         rounds of each comparison
   --seconds N        measured seconds of each run
+  --missed-mib N     what is written while a node is down, in catch-up-segments
   --json FILE        write every run's figures there
   --dir FOLDER       where the servers keep their data meanwhile (default ./data-bench)
   --profile FOLDER   leave a CPU profile of every run of the node there; read it with bench/show-profile.ts
@@ -117,6 +130,7 @@ export function parseOptions(commandLine: readonly string[]): BenchOptions {
       only: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      'missed-mib': { type: 'string' },
       json: { type: 'string' },
       dir: { type: 'string', default: 'data-bench' },
       profile: { type: 'string' },
@@ -134,6 +148,7 @@ export function parseOptions(commandLine: readonly string[]): BenchOptions {
       ...sizes,
       rounds: Math.ceil(positive(values.rounds, 'rounds', sizes.rounds)),
       seconds: positive(values.seconds, 'seconds', sizes.seconds),
+      missedMebibytes: positive(values['missed-mib'], 'missed-mib', sizes.missedMebibytes),
     },
   };
 }

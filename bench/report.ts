@@ -10,7 +10,7 @@ export interface Target {
   readonly aim: number;
 }
 
-export type Unit = '/s' | 'µs' | 'ms' | 's' | 'MB/s' | 'B' | 'MB' | '×';
+export type Unit = '/s' | 'µs' | 'ms' | 's' | 'MB/s' | 'B' | 'MB' | '×' | '%';
 
 export interface Row {
   readonly measure: string;

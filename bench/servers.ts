@@ -18,6 +18,8 @@ export interface Server extends AsyncDisposable {
   readonly dialect: Dialect;
   readonly pid: number;
   readonly port: number;
+  /** Of health and metrics; null where there are none. */
+  readonly adminPort: number | null;
   readonly directory: string;
   /** From the start of the process to its first useful reply, in milliseconds. */
   readonly readyMs: number;
@@ -34,7 +36,7 @@ export const segmentsOf = (mebibytes: number): Settings => ({
   'segment.size_bytes': mebibytes * 1024 * 1024,
 });
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
@@ -65,6 +67,7 @@ class ServerProcess implements Server {
   readonly dialect: Dialect;
   readonly port: number;
   readonly directory: string;
+  adminPort: number | null = null;
   inspectorPort: number | null = null;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -212,6 +215,7 @@ export async function startNode(
   // Only a process that ends by itself writes its profile.
   const ending = profileFolder === null ? 'SIGKILL' : 'SIGTERM';
   const server = new ServerProcess('sierradb', directory, port, command, ending);
+  server.adminPort = adminPort;
   if (inspect) server.inspectorPort = inspectorPort;
   // A read of a stream, not a ping: it is answered only by an open store.
   return server.ready(server.listeningLine(), encodeCommand('ESVER', streamName(0)));

@@ -17,8 +17,8 @@ const append: Workload = {
 const spec = (port: number, changes: Partial<LoadSpec> = {}): LoadSpec => ({
   workload: append,
   dialect: 'sierradb',
-  port,
-  serverPid: process.pid,
+  ports: [port],
+  serverPids: [process.pid],
   connections: 3,
   pipeline: 4,
   length: { kind: 'requests', requests: 1000 },
@@ -75,6 +75,14 @@ test('error replies are counted and the first is kept', async () => {
   const result = await runLoad(spec(server.port));
   assert.equal(result.errors, 1000);
   assert.equal(result.firstError, 'ERR no');
+});
+
+test('connections are spread over several servers', async () => {
+  await using first = await FakeServer.start('+OK\r\n');
+  await using second = await FakeServer.start('+OK\r\n');
+  const result = await runLoad(spec(0, { ports: [first.port, second.port] }));
+  assert.equal(result.requests, 1000);
+  assert.ok(first.received.length > 0 && second.received.length > 0);
 });
 
 test('a broken connection ends the run', async () => {

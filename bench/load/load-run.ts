@@ -21,9 +21,10 @@ export type RunLength =
 export interface LoadSpec {
   readonly workload: Workload;
   readonly dialect: Dialect;
-  readonly port: number;
-  /** The process whose CPU time is read at both ends of the measured time. */
-  readonly serverPid: number;
+  /** Connections go to these in turn. */
+  readonly ports: readonly number[];
+  /** The processes whose CPU time is read at both ends of the measured time. */
+  readonly serverPids: readonly number[];
   readonly connections: number;
   readonly pipeline: number;
   readonly length: RunLength;
@@ -169,12 +170,13 @@ class LoadRun {
 
   constructor(spec: LoadSpec) {
     this.#spec = spec;
-    this.#meter = new Meter(spec.serverPid);
+    this.#meter = new Meter(...spec.serverPids);
     this.source = makeRequests(spec.workload, spec.dialect, spec.seed);
     this.#requestsLeft = spec.length.kind === 'requests' ? spec.length.requests : Infinity;
     const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
     for (let i = 0; i < spec.connections; i += 1) {
-      this.#connections.push(new Connection(this, spec.port, spec.pipeline, readBuffer));
+      const port = spec.ports[i % spec.ports.length] as number;
+      this.#connections.push(new Connection(this, port, spec.pipeline, readBuffer));
     }
     this.#stallWatch = this.#watchStall();
   }

@@ -19,13 +19,13 @@ interface Sample {
   readonly machineCpu: number;
 }
 
-/** Time and CPU time between two moments of a run: of the server's process, of this one, and of all others. */
+/** Time and CPU time between two moments of a run: of the servers' processes, of this one, and of all others. */
 export class Meter {
-  readonly #serverPid: number;
+  readonly #serverPids: readonly number[];
   #start: Sample | null = null;
 
-  constructor(serverPid: number) {
-    this.#serverPid = serverPid;
+  constructor(...serverPids: readonly number[]) {
+    this.#serverPids = serverPids;
   }
 
   start(): void {
@@ -55,7 +55,7 @@ export class Meter {
     return {
       at: performance.now(),
       ownCpu: (cpu.user + cpu.system) / 1e6,
-      serverCpu: processCpuSeconds(this.#serverPid) ?? 0,
+      serverCpu: this.#serverPids.reduce((sum, pid) => sum + (processCpuSeconds(pid) ?? 0), 0),
       machineCpu: machineCpuSeconds(),
     };
   }
