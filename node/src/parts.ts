@@ -109,6 +109,10 @@ class Membership implements ClusterPart {
     return this.#node.isReady();
   }
 
+  peerCounts(): ReturnType<ClusterPart['peerCounts']> {
+    return this.#node.peers.statistics();
+  }
+
   leave(): Promise<void> {
     return this.#node.leave();
   }

@@ -43,6 +43,7 @@ class RecordedParts implements NodeParts {
       listen: () => note('cluster port opened'),
       formed: () => this.formed,
       isReady: () => this.hasLeaders,
+      peerCounts: () => new Map(),
       leave: () => note('member left'),
       close: () => note('cluster port closed'),
       openStore: this.openStore,

@@ -14,6 +14,7 @@ import type { StoreEnvironment, StoreOptions } from './engine/options.ts';
 import type { EventStore } from './engine/types.ts';
 import { openAdmin, type Admin } from './http/admin.ts';
 import { NodeMetrics } from './http/metrics.ts';
+import type { PeerCounts } from './http/peer-metrics.ts';
 import type { NodeState } from './http/node-state.ts';
 import type { RespObserver } from './resp/observer.ts';
 import { StartError } from './start-error.ts';
@@ -40,6 +41,8 @@ export interface ClusterPart extends Pick<NodeParts, 'openStore' | 'openListener
   formed(): Promise<void>;
   /** Whether every bucket that is held here has a leader. */
   isReady(): boolean;
+  /** What was sent to other members, by member id. */
+  peerCounts(): ReadonlyMap<string, PeerCounts>;
   /** Hands over what it leads; the store may be closed then. */
   leave(): Promise<void>;
   close(): Promise<void>;
@@ -204,7 +207,9 @@ class SierraNode implements RunningNode {
     const context = { version, log, state: (): NodeState => this.#state };
     const secret = await readSecret(config.secretFile);
     try {
-      this.#cluster = await parts.openCluster(this.#config, { ...config, secret }, context);
+      const cluster = await parts.openCluster(this.#config, { ...config, secret }, context);
+      this.#cluster = cluster;
+      this.#metrics.peers.watch(() => cluster.peerCounts());
     } catch (error) {
       throw StartError.ofDirectory(error, directory);
     }

@@ -75,3 +75,21 @@ describe('commands', () => {
     assert.ok(lines.includes('sierradb_connections_refused_total 1'));
   });
 });
+
+describe('requests to other members', () => {
+  it('are counted by member, once there are some', async () => {
+    const metrics = new NodeMetrics('0.0.0');
+    const isOfPeers = (line: string): boolean => /^sierradb_peer_/.test(line);
+    assert.deepEqual((await linesOf(metrics.registry)).filter(isOfPeers), []);
+    const counts = { requests: 3, messages: 40, bytes: 5000, failures: 1, dropped: 2 };
+    metrics.peers.watch(() => new Map([['m2', counts]]));
+    await linesOf(metrics.registry);
+    assert.deepEqual((await linesOf(metrics.registry)).filter(isOfPeers), [
+      'sierradb_peer_requests_total{member="m2"} 3',
+      'sierradb_peer_messages_total{member="m2"} 40',
+      'sierradb_peer_bytes_total{member="m2"} 5000',
+      'sierradb_peer_failures_total{member="m2"} 1',
+      'sierradb_peer_dropped_total{member="m2"} 2',
+    ]);
+  });
+});

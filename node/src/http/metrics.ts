@@ -8,6 +8,7 @@ import type { StorageObserver } from '../storage/observer.ts';
 import { byteBounds, latencyBounds, recordBounds } from './bounds.ts';
 import { CheapHistogram, type Buckets } from './cheap-histogram.ts';
 import { addCounter, CommandMetrics } from './command-metrics.ts';
+import { PeerMetrics } from './peer-metrics.ts';
 import { SubscriptionMetrics } from './subscription-metrics.ts';
 
 /** What gauges are read from; the store, once it is open. */
@@ -20,6 +21,7 @@ export class NodeMetrics implements StorageObserver {
   readonly registry: Registry = new Registry();
   readonly commands: CommandMetrics = new CommandMetrics(this.registry);
   readonly subscriptions: SubscriptionMetrics = new SubscriptionMetrics(this.registry);
+  readonly peers: PeerMetrics = new PeerMetrics(this.registry);
   readonly #syncSeconds: Buckets;
   readonly #roundRecords: Buckets;
   readonly #roundBytes: Buckets;
