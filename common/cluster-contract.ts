@@ -25,7 +25,12 @@ export const clusterHeaders = {
   boot: 'x-sierradb-boot',
   /** `<bucket count>/<partition count>`. */
   counts: 'x-sierradb-counts',
+  /** `1` while the sender drains: it is handed nothing to lead. */
+  draining: 'x-sierradb-draining',
 } as const;
+
+/** How a leader brings a follower's log to its own: finds where they agree, sends entries, has segments copied. */
+export type FollowerProgress = 'probe' | 'stream' | 'copy';
 
 export interface ReplicaStatus {
   readonly bucket: number;
@@ -43,6 +48,8 @@ export interface ReplicaStatus {
   readonly health: 'ok' | 'quarantined';
   /** A leader's view of its followers: entries that they lack, by member id. */
   readonly lag: Readonly<Record<string, number>>;
+  /** By member id, where this replica leads. */
+  readonly progress?: Readonly<Record<string, FollowerProgress>>;
 }
 
 export interface NodeStatus {
@@ -63,6 +70,23 @@ export interface NodeStatus {
   readonly bucketCount: number;
   readonly partitionCount: number;
   readonly buckets: readonly ReplicaStatus[];
+}
+
+/**
+ * `POST /v1/drain`: the member hands over everything that it leads, and leads nothing while it can be helped. Answered when all is
+ * handed over, or after two seconds; may be repeated. Ends with `DELETE /v1/drain`, five minutes after it was last asked for, or
+ * with the process.
+ */
+export interface DrainStatus {
+  readonly member: string;
+  /** Until it ends by itself, milliseconds. */
+  readonly endsInMs: number;
+  /** Buckets that it still leads. */
+  readonly leading: readonly number[];
+  /** Buckets held here that the others could not serve without this member, and why. */
+  readonly blocked: readonly { readonly bucket: number; readonly reason: string }[];
+  /** It leads nothing, and in every bucket that it holds the others are a majority that is up to date. */
+  readonly isSafeToStop: boolean;
 }
 
 /** `PUT /v1/assignment`. */

@@ -13,14 +13,18 @@
  * Invariants
  * - An assignment is followed when it is durable, never before; what was followed once is followed after every restart.
  * - A disk that belongs to a cluster never belongs to another one, and never forms.
- * - A boot counter that has been seen of a member never falls: its disk would be a copy, or rolled back.
  */
 import { type Assignment, firstAssignment, type Member } from '../../../common/assignment.ts';
-import { type AssignmentUpdate, type NodeStatus } from '../../../common/cluster-contract.ts';
+import type {
+  AssignmentUpdate,
+  DrainStatus,
+  NodeStatus,
+} from '../../../common/cluster-contract.ts';
 import type { Random } from '../../../common/random.ts';
 import type { StoreEnvironment } from '../engine/options.ts';
 import { PeerNetwork } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
+import type { ReplicaId } from '../replication/raft/types.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
 import { defaultTiming, TICK_MS, Ticker } from '../replication/ticker.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
@@ -31,12 +35,16 @@ import { takesAssignment } from './assignment-rules.ts';
 import { assignmentOf } from './assignment-shape.ts';
 import { Forming } from './forming-loop.ts';
 import { claimDirectory } from './claim-directory.ts';
+import { Drain } from './drain.ts';
+import { drainStatus } from './drain-status.ts';
 import { handOver } from './hand-over.ts';
 import { LeaderPreference } from './leader-preference.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { MemberDirectory } from './member-directory.ts';
+import { statusesOf } from './member-requests.ts';
 import { MemberWatch } from './member-watch.ts';
 import { replicaStatus } from './replica-status.ts';
+import { Senders } from './senders.ts';
 import {
   ClusterRefusal,
   type ClusterView,
@@ -70,24 +78,6 @@ export interface ClusterNodeOptions {
   readonly state: () => NodeStatus['state'];
 }
 
-/** Why a sender is not let in, or null. */
-function senderFault(sender: Sender, directory: MemberDirectory, bootKnown: number): string | null {
-  const { member, cluster, boot, bucketCount, partitionCount } = sender;
-  const { assignment } = directory;
-  if (cluster !== assignment.clusterId) {
-    return `belongs to cluster ${String(cluster)}, this node to ${assignment.clusterId}`;
-  }
-  if (bucketCount !== assignment.bucketCount || partitionCount !== assignment.partitionCount) {
-    return `has ${bucketCount} buckets and ${partitionCount} partitions, this node ${assignment.bucketCount} and ${assignment.partitionCount}`;
-  }
-  if (directory.member(member) === undefined) {
-    return `is not in assignment ${assignment.version}`;
-  }
-  return boot < bootKnown
-    ? `comes with start ${boot} of its disk after start ${bootKnown}: the disk was copied or rolled back`
-    : null;
-}
-
 /** The store as far as a member needs it. */
 export interface GroupStore {
   group(bucket: number): RaftGroup | undefined;
@@ -109,7 +99,7 @@ export class ClusterNode implements MemberService, ClusterView {
   readonly #identity: Identity;
   readonly #leaders: LeaderWatch;
   readonly #members: MemberWatch;
-  readonly #boots = new Map<string, number>();
+  readonly #senders = new Senders();
   readonly #formed = Promise.withResolvers<void>();
   readonly #stopped = new AbortController();
   #sender: Sender;
@@ -118,9 +108,16 @@ export class ClusterNode implements MemberService, ClusterView {
   #store: GroupStore = NOBODY;
   #ticker: Ticker | null = null;
   #ticks = 0;
-  readonly #preference = new LeaderPreference(
-    (bucket) => this.#directory?.preferredReplica(bucket) ?? null,
-  );
+  readonly #preference = new LeaderPreference((bucket) => {
+    const preferred = this.#directory?.preferredReplica(bucket) ?? null;
+    return preferred !== null && this.#isWilling(bucket, preferred) ? preferred : null;
+  });
+  readonly #drain = new Drain({
+    groups: () => this.#store.groups(),
+    isWilling: (bucket, replica) => this.#isWilling(bucket, replica),
+    changed: () => this.#drainChanged(),
+    now: () => performance.now(),
+  });
   /** Assignments are taken one after the other. */
   #taking: Promise<void> = Promise.resolve();
 
@@ -222,7 +219,7 @@ export class ClusterNode implements MemberService, ClusterView {
   /** Hands over what it leads and takes part no more; the store may be closed then. */
   async leave(): Promise<void> {
     this.#members.stop();
-    await handOver(this.#store.groups());
+    await handOver(this.#store.groups(), (bucket, replica) => this.#isWilling(bucket, replica));
     this.#ticker?.stop();
     this.#ticker = null;
     for (const group of this.#store.groups()) group.stop();
@@ -262,10 +259,21 @@ export class ClusterNode implements MemberService, ClusterView {
     const directory = this.#directory;
     // Nodes with fresh disks look around, and a fresh disk is to be sent an assignment.
     if (directory === null || sender.cluster === null) return;
-    const known = this.#boots.get(sender.member) ?? 0;
-    const fault = senderFault(sender, directory, known);
-    if (fault !== null) throw new ClusterRefusal(`member ${sender.member} ${fault}`);
-    this.#boots.set(sender.member, sender.boot);
+    this.#senders.admit(sender, directory);
+  }
+
+  async drain(): Promise<DrainStatus> {
+    const { assignment, self } = this.#known;
+    const { signal } = this.#stopped;
+    if (this.#ticker === null) throw new ClusterRefusal('the node is still starting');
+    await this.#drain.begin();
+    const others = assignment.members.filter(({ id }) => id !== self.id);
+    const statuses = await statusesOf(this.peers, others, signal);
+    return drainStatus(this.status(), statuses, this.#drain.endsInMs);
+  }
+
+  endDrain(): void {
+    this.#drain.end();
   }
 
   status(): NodeStatus {
@@ -273,7 +281,8 @@ export class ClusterNode implements MemberService, ClusterView {
     const { member, cluster, boot, bucketCount, partitionCount } = this.#sender;
     const directory = this.#directory;
     return {
-      ...{ member, index, cluster, version, boot, state: state() },
+      ...{ member, index, cluster, version, boot },
+      state: this.#drain.isOn && state() === 'serving' ? 'draining' : state(),
       assignment: directory?.summary ?? null,
       ...(directory && { members: directory.assignment.members }),
       ...{ bucketCount, partitionCount },
@@ -357,6 +366,18 @@ export class ClusterNode implements MemberService, ClusterView {
     }
   }
 
+  #isWilling(bucket: number, replica: ReplicaId): boolean {
+    const member = this.#directory?.memberOf(bucket, replica) ?? null;
+    if (member === this.#identity.memberId) return !this.#drain.isOn;
+    return member !== null && !this.#senders.isDraining(member);
+  }
+
+  #drainChanged(): void {
+    const { isOn } = this.#drain;
+    this.#sender = { ...this.#sender, isDraining: isOn };
+    this.#options.log.info({}, isOn ? 'draining: it leads nothing' : 'it may lead again');
+  }
+
   #follow(assignment: Assignment): void {
     this.#directory = new MemberDirectory(assignment, this.#identity.memberId);
     this.#sender = { ...this.#sender, cluster: assignment.clusterId };
@@ -366,6 +387,7 @@ export class ClusterNode implements MemberService, ClusterView {
   *#ticking(): Generator<RaftGroup> {
     yield* this.#store.groups();
     this.#leaders.look();
+    this.#drain.look();
     this.#ticks += 1;
     if (this.#ticks % TICKS_PER_SECOND === 0) this.#preference.look(this.#store.groups());
   }

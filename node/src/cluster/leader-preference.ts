@@ -6,6 +6,7 @@
  * - One hand-over at a time; after one, the bucket is left alone for longer.
  */
 import type { ReplicaId } from '../replication/raft/types.ts';
+import { UNDER_WAY_MAX } from './drain-status.ts';
 
 /** A replica group as far as this needs it; a `RaftGroup` is one. */
 export interface PreferenceGroup {
@@ -33,8 +34,6 @@ export interface PreferenceGroup {
 const WELL_LOOKS = 10;
 /** Looks during which a bucket that was handed over is left alone. */
 const REST_LOOKS = 60;
-/** Entries that may be under way to a follower that keeps up. */
-const UNDER_WAY_MAX = 1024;
 
 export class LeaderPreference {
   readonly #preferredOf: (bucket: number) => ReplicaId | null;
@@ -68,7 +67,8 @@ export class LeaderPreference {
   }
 }
 
-function isWell({ core, log }: PreferenceGroup, preferred: ReplicaId): boolean {
+/** Whether a follower of this leader would go on without a pause. */
+export function isWell({ core, log }: PreferenceGroup, preferred: ReplicaId): boolean {
   if (core.isHandingOver || !core.isSettled) return false;
   const progress = core.leadership?.progress(preferred);
   if (progress?.state !== 'stream') return false;

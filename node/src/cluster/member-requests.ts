@@ -1,4 +1,5 @@
 /** What members ask of each other in JSON. */
+import type { Member } from '../../../common/assignment.ts';
 import {
   type AssignmentUpdate,
   clusterPaths,
@@ -10,6 +11,20 @@ const TIMEOUT_MS = 2000;
 
 const within = (signal: AbortSignal): AbortSignal =>
   AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+
+/** Of those members that answer. */
+export async function statusesOf(
+  peers: PeerRequests,
+  members: readonly Member[],
+  signal: AbortSignal,
+): Promise<NodeStatus[]> {
+  const answers = await Promise.allSettled(members.map(({ id }) => statusOf(peers, id, signal)));
+  return answers.flatMap((answer, i) => {
+    // Another disk may answer at a member's address.
+    if (answer.status === 'rejected' || answer.value.member !== members[i]?.id) return [];
+    return [answer.value];
+  });
+}
 
 /** `member` is a member id, or an address of one that is not known yet. Rejects with a {@link PeerError}. */
 export async function statusOf(

@@ -1,5 +1,6 @@
-import type { ReplicaStatus } from '../../../common/cluster-contract.ts';
+import type { FollowerProgress, ReplicaStatus } from '../../../common/cluster-contract.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
+import type { Progress } from '../replication/raft/progress.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { MemberDirectory } from './member-directory.ts';
 
@@ -22,6 +23,7 @@ export function replicaStatus(group: RaftGroup, directory: MemberDirectory): Rep
     learners: learners.map(nameOf),
     health: log.quarantined ? 'quarantined' : 'ok',
     lag: lagOf(group, nameOf),
+    ...(core.leadership !== null && { progress: progressOf(group, nameOf) }),
   };
 }
 
@@ -33,14 +35,25 @@ function roleOf({ state, core, replicaId }: RaftGroup): ReplicaStatus['role'] {
   return core.role === 'follower' ? 'follower' : 'candidate';
 }
 
-function lagOf(
-  { log, core, replicaId }: RaftGroup,
-  nameOf: (replica: ReplicaId) => string,
-): Record<string, number> {
-  const { leadership } = core;
-  if (leadership === null) return {};
-  const followers = [...leadership.followers()].filter((id) => id !== replicaId);
+function lagOf(group: RaftGroup, nameOf: (replica: ReplicaId) => string): Record<string, number> {
+  const { endIndex } = group.log;
   return Object.fromEntries(
-    followers.map((id) => [nameOf(id), log.endIndex - (leadership.progress(id)?.match ?? 0)]),
+    followersOf(group).map(([id, { match }]) => [nameOf(id), endIndex - match]),
   );
+}
+
+function progressOf(
+  group: RaftGroup,
+  nameOf: (replica: ReplicaId) => string,
+): Record<string, FollowerProgress> {
+  return Object.fromEntries(followersOf(group).map(([id, { state }]) => [nameOf(id), state]));
+}
+
+/** The other replicas as their leader sees them; of a follower, none. */
+export function followersOf({ core, replicaId }: RaftGroup): [ReplicaId, Progress][] {
+  const { leadership } = core;
+  return [...(leadership?.followers() ?? [])].flatMap((id) => {
+    const progress = id === replicaId ? undefined : leadership?.progress(id);
+    return progress === undefined ? [] : [[id, progress]];
+  });
 }

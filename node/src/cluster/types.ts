@@ -1,6 +1,10 @@
 /** The words between the parts of a member: who it knows, what it answers to others, how a command reaches a leader. */
 import type { Assignment, Member } from '../../../common/assignment.ts';
-import type { AssignmentUpdate, NodeStatus } from '../../../common/cluster-contract.ts';
+import type {
+  AssignmentUpdate,
+  DrainStatus,
+  NodeStatus,
+} from '../../../common/cluster-contract.ts';
 import type { EventStore, EventVisitor } from '../engine/types.ts';
 import type { ReplicatedLog } from '../replication/replicated-log.ts';
 import type { PeerRequests, Sender } from '../replication/peer-requests.ts';
@@ -22,6 +26,9 @@ export interface MemberService {
   status(): NodeStatus;
   /** Resolves when it is durable here. */
   putAssignment(update: AssignmentUpdate): Promise<void>;
+  /** Hands over what it leads; may be repeated. */
+  drain(): Promise<DrainStatus>;
+  endDrain(): void;
   /** Messages of Raft groups, see `replication/message-format.ts`. */
   receive(batch: Buffer): void;
   /** Runs forwarded commands of a bucket, see `cluster/forwarding.ts`; never forwards again. */

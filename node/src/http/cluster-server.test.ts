@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import type { AssignmentUpdate, NodeStatus } from '../../../common/cluster-contract.ts';
+import type {
+  AssignmentUpdate,
+  DrainStatus,
+  NodeStatus,
+} from '../../../common/cluster-contract.ts';
 import { clusterHeaders, clusterPaths } from '../../../common/cluster-contract.ts';
 import { ClusterRefusal, type MemberService, type Sender } from '../cluster/types.ts';
 import { type ClusterServerOptions, openClusterServer } from './cluster-server.ts';
@@ -15,6 +19,8 @@ const MEMBER = {
 const OCTETS = { 'content-type': 'application/octet-stream' };
 const STATUS = { member: 'm0', index: 0, buckets: [] } as unknown as NodeStatus;
 
+const DRAINED = { member: 'm0', endsInMs: 1000, leading: [], blocked: [], isSafeToStop: true };
+
 /** Notes what it is asked. */
 class NotingService implements MemberService {
   readonly senders: Sender[] = [];
@@ -22,6 +28,7 @@ class NotingService implements MemberService {
   readonly updates: AssignmentUpdate[] = [];
   readonly reads: number[][] = [];
   refusal: Error | null = null;
+  drains = 0;
 
   admit(sender: Sender): void {
     this.senders.push(sender);
@@ -34,6 +41,13 @@ class NotingService implements MemberService {
     if (update.replaces > 0) return Promise.reject(new ClusterRefusal('another one is in force'));
     this.updates.push(update);
     return Promise.resolve();
+  }
+  drain(): Promise<DrainStatus> {
+    this.drains += 1;
+    return this.refusal === null ? Promise.resolve(DRAINED) : Promise.reject(this.refusal);
+  }
+  endDrain(): void {
+    this.drains = 0;
   }
   receive(batch: Buffer): void {
     if (batch.length === 0) throw new RangeError('no message');
@@ -147,6 +161,30 @@ test('operators read the status and put assignments', async () => {
     assert.equal((await put(0)).status, 204);
     assert.deepEqual(service.updates, [{ replaces: 0, assignment: {} }]);
     await assertRefused(await put(1), 409, 'another one is in force');
+  });
+});
+
+test('a drain is asked for, asked for again, and ended', async () => {
+  await withServer(async (ask, service) => {
+    for (const drains of [1, 2]) {
+      const answer = await ask(clusterPaths.drain, { method: 'POST' });
+      assert.deepEqual([answer.status, await answer.json()], [200, DRAINED]);
+      assert.equal(service.drains, drains);
+    }
+    for (let i = 0; i < 2; i += 1) {
+      assert.equal((await ask(clusterPaths.drain, { method: 'DELETE' })).status, 204);
+      assert.equal(service.drains, 0);
+    }
+    service.refusal = new ClusterRefusal('still forming');
+    await assertRefused(await ask(clusterPaths.drain, { method: 'POST' }), 409, 'still forming');
+  });
+});
+
+test('a member that drains says so', async () => {
+  await withServer(async (ask, service) => {
+    const draining = { ...MEMBER, [clusterHeaders.draining]: '1' };
+    assert.equal((await ask(clusterPaths.raft, post(draining, 'x'))).status, 204);
+    assert.equal(service.senders[0]?.isDraining, true);
   });
 });
 

@@ -136,6 +136,7 @@ function senderOf(headers: FastifyRequest['headers']): Sender | null {
   return {
     ...{ member, cluster, boot },
     ...{ bucketCount: Number(bucketCount), partitionCount: Number(partitionCount) },
+    ...(headers[clusterHeaders.draining] === '1' && { isDraining: true }),
   };
 }
 
@@ -147,8 +148,10 @@ function addOperatorRoutes(app: FastifyInstance, service: MemberService): void {
     await service.putAssignment(body as AssignmentUpdate);
     reply.code(204);
   });
-  app.post(clusterPaths.drain, (_request, reply) => {
-    reply.code(501).send({ reason: 'not yet' });
+  app.post(clusterPaths.drain, () => service.drain());
+  app.delete(clusterPaths.drain, (_request, reply) => {
+    service.endDrain();
+    reply.code(204).send();
   });
 }
 

@@ -9,6 +9,8 @@ export interface Sender {
   readonly boot: number;
   readonly bucketCount: number;
   readonly partitionCount: number;
+  /** It wants to lead nothing. */
+  readonly isDraining?: boolean;
 }
 
 /** What became of a request that failed at the other member. */

@@ -50,6 +50,8 @@ export function groupsService(
     admit: () => undefined,
     status: () => assert.fail('not asked for'),
     putAssignment: () => assert.fail('not asked for'),
+    drain: () => assert.fail('not asked for'),
+    endDrain: () => assert.fail('not asked for'),
     receive: (batch) => {
       network.receive(batch);
       received();

@@ -65,8 +65,13 @@ export interface RaftStart {
   readonly configurations: readonly PlacedConfiguration[];
 }
 
+/** Timeouts that a reluctant replica lets pass besides, so that any other one is elected before it. */
+const RELUCTANT_TIMEOUTS = 3;
+
 export class RaftCore {
   readonly id: ReplicaId;
+  /** It campaigns late: another replica should lead, but somebody must. */
+  isReluctant = false;
   readonly #options: RaftOptions;
   readonly #log: RaftLog;
   readonly #effects: Effect[] = [];
@@ -207,7 +212,7 @@ export class RaftCore {
     this.#ticks += 1;
     this.#elapsed += 1;
     if (this.#leadership === null) {
-      if (this.#elapsed >= this.#timeout && this.#mayCampaign()) this.#campaign(false);
+      if (this.#elapsed >= this.#patience && this.#mayCampaign()) this.#campaign(false);
       return;
     }
     if (this.#ticks % this.#options.heartbeatTicks === 0) this.#leadership.beat();
@@ -215,6 +220,11 @@ export class RaftCore {
     this.#elapsed = 0;
     // A leader that a majority does not hear of any more steps down: another one may be serving already.
     if (!this.#leadership.checkQuorum()) this.#follow(this.term, null);
+  }
+
+  get #patience(): number {
+    const more = this.isReluctant ? RELUCTANT_TIMEOUTS * this.#options.electionTicks : 0;
+    return this.#timeout + more;
   }
 
   #drawTimeout(): void {
