@@ -1,85 +1,14 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { systemClock } from '../../../common/clock.ts';
-import { seededRandom } from '../../../common/random.ts';
-import { FRAME_HEADER_BYTES, frameKind } from '../storage/frame-format.ts';
-import { inlineIndexBuilds } from '../storage/index-builds.ts';
-import { MemoryFileSystem } from '../storage/memory-file-system.ts';
-import { silentObserver } from '../storage/observer.ts';
-import { Storage } from '../storage/storage.ts';
+import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
 import { LogCopies, type LogCopyEvent, type SegmentSource } from './log-copies.ts';
-import { configurationBytes, replicaBytes, type WireMessage } from './message-format.ts';
-import { type GroupHost, RaftGroup } from './raft-group.ts';
 import type { ReplicaId } from './raft/types.ts';
 import { listSegments, readSegment } from './segment-serving.ts';
+import { TestGroup as Replica } from './testing/test-group.ts';
 
 const KIB = 1024;
 const [SOURCE, TARGET, OTHER] = ['01'.repeat(8), '02'.repeat(8), '03'.repeat(8)] as const;
-
-class Replica {
-  readonly sent: WireMessage[] = [];
-  readonly group: RaftGroup;
-  readonly #storage: Storage;
-
-  private constructor(storage: Storage) {
-    const [log] = storage.logs;
-    assert(log !== undefined);
-    this.#storage = storage;
-    const host: GroupHost = {
-      random: seededRandom(1),
-      send: (_bucket, message) => this.sent.push(message),
-      pull: () => undefined,
-      diverged: (_group, reason) => assert.fail(reason),
-    };
-    this.group = new RaftGroup(log, { electionTicks: 10, heartbeatTicks: 2 }, host);
-  }
-
-  static async open(id: ReplicaId, voters: readonly ReplicaId[]): Promise<Replica> {
-    const files = new MemoryFileSystem();
-    const settings = {
-      ...{ bucketCount: 1, partitionCount: 1, segmentBytes: 128 * KIB },
-      ...{ journalFileBytes: 4096 * KIB, journalFilesMax: 4, cacheBytes: 1024 * KIB },
-      ...{ filterBytes: 1024 * KIB, diskReserveBytes: 0, scrubBytesPerSecond: 0 },
-    };
-    const plan = {
-      bucket: 0,
-      replicaId: replicaBytes(id),
-      groupId: Buffer.alloc(16, 7),
-      configuration: configurationBytes({ voters, outgoing: [], learners: [] }),
-    };
-    const storage = await Storage.open('/disk', settings, {
-      ...{ files, clock: systemClock, random: seededRandom(2), observer: silentObserver },
-      builds: inlineIndexBuilds(files),
-      replicas: [plan],
-      onFatal: (error) => {
-        throw error;
-      },
-    });
-    const replica = new Replica(storage);
-    await replica.group.start();
-    return replica;
-  }
-
-  /** Appends frames of a kind that nobody looks into, and moves them to segments. */
-  async append(count: number, fill: string): Promise<void> {
-    const { group } = this;
-    const length = FRAME_HEADER_BYTES + 1000;
-    for (let i = 0; i < count; i += 1) {
-      const place = group.begin(length);
-      place.bytes.fill(fill, place.at + FRAME_HEADER_BYTES, place.at + length);
-      const fields = { kind: frameKind.leader, partition: 0, firstSequence: 0, eventCount: 0 };
-      group.finish(place, length, fields);
-    }
-    await group.durable(group.log.endIndex);
-    await group.log.settle();
-  }
-
-  async close(): Promise<void> {
-    this.group.stop();
-    await this.#storage.close();
-  }
-}
 
 const sourceOf = ({ group }: Replica): SegmentSource => ({
   segments: () => Promise.resolve(listSegments(group.log)),

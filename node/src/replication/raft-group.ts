@@ -13,10 +13,13 @@ import type { ApplyFrame, BucketLog, FrameFields, FramePlace } from '../storage/
 import {
   FRAME_HEADER_BYTES,
   frameCrc,
+  frameFault,
   frameIndex,
   frameKind,
   frameKindOf,
   frameLength,
+  frameOffset,
+  frameSegment,
 } from '../storage/frame-format.ts';
 import {
   configurationBytes,
@@ -280,6 +283,7 @@ export class RaftGroup implements ReplicatedLog {
 
   /** Entries for which there is no room are left out; what remains still tells the leader where the logs agree. */
   #receive(received: Received, message: Message): void {
+    if (!areWhole(received)) return;
     const isTaken = message.kind !== 'append' || this.log.room.takesSent;
     this.#incoming = received;
     this.#step({ kind: 'message', message: isTaken ? message : { ...message, entries: [] } });
@@ -355,12 +359,18 @@ export class RaftGroup implements ReplicatedLog {
       if (frameIndex(bytes, at) >= first) {
         const fault = this.log.take(bytes, at, end);
         if (fault !== null) {
-          this.#host.diverged(this, fault);
+          this.#diverged(fault);
           return;
         }
       }
       at = end;
     }
+  }
+
+  /** Neither this log nor what is said of it may be trusted until somebody has looked at it. */
+  #diverged(fault: string): void {
+    this.#core.step({ kind: 'damaged', isDamaged: true });
+    this.#host.diverged(this, fault);
   }
 
   #appendOwn(kind: FrameFields['kind'], configuration: Configuration | null): void {
@@ -377,6 +387,8 @@ export class RaftGroup implements ReplicatedLog {
   }
 
   #commit(index: number): void {
+    // This log is another one than the leader's: see #diverged.
+    if (index > this.log.endIndex) return;
     this.log.commit(index);
     if (this.#core.role === 'leader' && this.#state !== 'leading' && index >= this.#firstIndex) {
       this.#enter('leading');
@@ -400,6 +412,15 @@ export class RaftGroup implements ReplicatedLog {
     this.#reads.get(id)?.resolve(index !== null && this.log.committedIndex >= index);
     this.#reads.delete(id);
   }
+}
+
+/** Whether the frames of a message are as they were sent. What is not counts as lost: it is sent again. */
+function areWhole({ bytes, framesAt, framesEnd }: Received): boolean {
+  for (let at = framesAt; at < framesEnd; at += frameLength(bytes, at)) {
+    const [segment, offset] = [frameSegment(bytes, at), frameOffset(bytes, at)];
+    if (frameFault(bytes, at, framesEnd, segment, offset) !== null) return false;
+  }
+  return true;
 }
 
 /** The configuration that a frame holds, or null for any other frame. */

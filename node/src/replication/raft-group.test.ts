@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { frameIndex, frameLength, frameTerm } from '../storage/frame-format.ts';
+import { decodeBatch, encodeMessage, type Received } from './message-format.ts';
+import { TestGroup } from './testing/test-group.ts';
+
+const [LEADER, FOLLOWER, OTHER] = ['01'.repeat(8), '02'.repeat(8), '03'.repeat(8)] as const;
+
+/** What the leader sends of its frames from `first` on, with what comes before it as the leader has it. */
+function appendOf({ group }: TestGroup, first: number, commit: number): Buffer {
+  const range = group.log.frames(first, 1024 * 1024);
+  assert(range !== null);
+  const message = {
+    ...{ kind: 'append', from: LEADER, to: FOLLOWER, term: group.core.term },
+    ...{ previousIndex: first - 1, previousTerm: group.log.termAt(first - 1) ?? 0 },
+    ...{ entries: [], commit },
+  } as const;
+  return encodeMessage(0, message, range.bytes.subarray(range.from, range.to));
+}
+
+const received = (bytes: Buffer): Received => [...decodeBatch(bytes)][0] ?? assert.fail();
+
+test('a frame that was changed on its way is not taken; the next attempt is', async () => {
+  const leader = await TestGroup.open(LEADER, [LEADER]);
+  const follower = await TestGroup.open(FOLLOWER, [LEADER, FOLLOWER, OTHER]);
+  await leader.append(3, 'a');
+  const bytes = appendOf(leader, 1, 0);
+  const changed = Buffer.from(bytes);
+  const last = changed.length - 1;
+  changed[last] = (changed[last] as number) ^ 1;
+  follower.group.receive(received(changed));
+  assert.equal(follower.group.log.endIndex, 0);
+  follower.group.receive(received(bytes));
+  assert.equal(follower.group.log.endIndex, leader.group.log.endIndex);
+  assert.deepEqual(follower.divergences, []);
+  await follower.close();
+  await leader.close();
+});
+
+test('a replica whose log is not its leader’s ends neither its node nor the others’', async () => {
+  const leader = await TestGroup.open(LEADER, [LEADER]);
+  const other = await TestGroup.open(LEADER, [LEADER]);
+  const follower = await TestGroup.open(FOLLOWER, [LEADER, FOLLOWER, OTHER]);
+  await leader.append(3, 'a');
+  await other.append(3, 'b');
+  const range = other.group.log.frames(1, 1024 * 1024);
+  assert(range !== null);
+  const { bytes, from, to } = range;
+  // Up to the second frame: the same terms as the leader has there, and other bytes.
+  for (let at = from; at < to && frameIndex(bytes, at) < 3; at += frameLength(bytes, at)) {
+    assert.equal(frameTerm(bytes, at), leader.group.log.termAt(frameIndex(bytes, at)));
+    assert.equal(follower.group.log.take(bytes, at, at + frameLength(bytes, at)), null);
+  }
+  follower.group.receive(received(appendOf(leader, 3, 4)));
+  assert.equal(follower.divergences.length, 1);
+  assert.equal(follower.group.log.endIndex, 2);
+  assert.equal(follower.group.log.committedIndex, 0);
+  await follower.group.durable(2);
+  assert(!follower.sent.some(({ kind }) => kind === 'appendReply'));
+  await follower.close();
+  await other.close();
+  await leader.close();
+});
