@@ -5,6 +5,7 @@ import { clusterHeaders } from '../../../common/cluster-contract.ts';
 import { seededRandom } from '../../../common/random.ts';
 import type { WireMessage } from './message-format.ts';
 import { PeerNetwork, type PeerNetworkOptions } from './peer-network.ts';
+import { outcomeOf } from './peer.ts';
 import { PeerError } from './peer-requests.ts';
 import { FakePeer, type FakeRequest } from './testing/fake-peer.ts';
 
@@ -213,6 +214,17 @@ test('whether a failed request may have been done', async () => {
   const nobody = network.post('nobody', '/v1/x', Buffer.alloc(0), never);
   await assert.rejects(nobody, (error: PeerError) => error.outcome === 'not done');
   await network.close();
+});
+
+test('a host that becomes unreachable may have done what it was asked for', () => {
+  const failure = (code: string, syscall: string): Error =>
+    Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
+  for (const code of ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH']) {
+    assert.equal(outcomeOf(failure(code, 'connect')), 'not done');
+    assert.equal(outcomeOf(failure(code, 'read')), 'unknown');
+    assert.equal(outcomeOf(failure(code, 'write')), 'unknown');
+  }
+  assert.equal(outcomeOf(failure('ENOTFOUND', 'getaddrinfo')), 'not done');
 });
 
 test('a request ends with its signal', async () => {

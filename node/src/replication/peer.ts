@@ -2,7 +2,7 @@
 import { Pool } from 'undici';
 import { Lane, type LaneStatistics } from './lane.ts';
 import type { WireMessage } from './message-format.ts';
-import { type ByteRange, PeerError } from './peer-requests.ts';
+import { type ByteRange, PeerError, type PeerOutcome } from './peer-requests.ts';
 
 export interface PeerLimits {
   /** Messages with entries that wait for one peer. */
@@ -26,7 +26,7 @@ export const defaultPeerLimits: PeerLimits = {
 const CONTROL_QUEUE_BYTES = 1024 * 1024;
 const RAFT_PATH = '/v1/raft';
 
-/** Errors of the system and of the client that can only come before the request has left. */
+/** Errors of the system and of the client that, of a connection being made, come before the request has left. */
 const BEFORE_SENDING: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -92,8 +92,7 @@ export class Peer {
       signal.throwIfAborted();
       if (error instanceof PeerError) throw error;
       const { code = '', message } = error as NodeJS.ErrnoException;
-      const outcome = BEFORE_SENDING.has(code) ? 'not done' : 'unknown';
-      throw new PeerError(message === '' ? code : message, outcome);
+      throw new PeerError(message === '' ? code : message, outcomeOf(error));
     }
   }
 
@@ -102,6 +101,13 @@ export class Peer {
     this.#data.close();
     this.#requests.destroy().catch(() => undefined);
   }
+}
+
+/** What became of a request that this error has ended. A host may become unreachable while it has the request. */
+export function outcomeOf(error: unknown): PeerOutcome {
+  const { code = '', syscall } = error as NodeJS.ErrnoException;
+  const isOfConnection = syscall === 'read' || syscall === 'write';
+  return BEFORE_SENDING.has(code) && !isOfConnection ? 'not done' : 'unknown';
 }
 
 /** Nothing but entries and what answers them may wait behind entries. */
