@@ -37,6 +37,7 @@ import type {
   Message,
   PlacedConfiguration,
   RaftLog,
+  RaftStart,
   ReplicaId,
   Role,
   Vote,
@@ -55,22 +56,9 @@ export interface RaftOptions {
   readonly random: Random;
 }
 
-/** What a replica knows when it starts: durable, all of it. */
-export interface RaftStart {
-  readonly log: RaftLog;
-  readonly vote: Vote;
-  /** Durable lower bound of the commit index. */
-  readonly commit: number;
-  /** Configurations in the log from the last committed one on, in order of their index. */
-  readonly configurations: readonly PlacedConfiguration[];
-}
-
-/** Timeouts that a reluctant replica lets pass besides, so that any other one is elected before it. */
-const RELUCTANT_TIMEOUTS = 3;
-
 export class RaftCore {
   readonly id: ReplicaId;
-  /** It campaigns late: another replica should lead, but somebody must. */
+  /** Another replica should lead, but somebody must: it campaigns three timeouts later. */
   isReluctant = false;
   readonly #options: RaftOptions;
   readonly #log: RaftLog;
@@ -212,7 +200,8 @@ export class RaftCore {
     this.#ticks += 1;
     this.#elapsed += 1;
     if (this.#leadership === null) {
-      if (this.#elapsed >= this.#patience && this.#mayCampaign()) this.#campaign(false);
+      const late = this.isReluctant ? 3 * this.#options.electionTicks : 0;
+      if (this.#elapsed >= this.#timeout + late && this.#mayCampaign()) this.#campaign(false);
       return;
     }
     if (this.#ticks % this.#options.heartbeatTicks === 0) this.#leadership.beat();
@@ -220,11 +209,6 @@ export class RaftCore {
     this.#elapsed = 0;
     // A leader that a majority does not hear of any more steps down: another one may be serving already.
     if (!this.#leadership.checkQuorum()) this.#follow(this.term, null);
-  }
-
-  get #patience(): number {
-    const more = this.isReluctant ? RELUCTANT_TIMEOUTS * this.#options.electionTicks : 0;
-    return this.#timeout + more;
   }
 
   #drawTimeout(): void {

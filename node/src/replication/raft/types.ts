@@ -186,3 +186,13 @@ export interface RaftLog {
   /** The last index that fits one message which begins with entry `from`. At least `from`, at most {@link lastIndex}. */
   batchEnd(from: number): number;
 }
+
+/** What a replica knows when it starts: durable, all of it. */
+export interface RaftStart {
+  readonly log: RaftLog;
+  readonly vote: Vote;
+  /** Durable lower bound of the commit index. */
+  readonly commit: number;
+  /** Configurations in the log from the last committed one on, in order of their index. */
+  readonly configurations: readonly PlacedConfiguration[];
+}
