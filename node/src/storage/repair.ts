@@ -10,27 +10,25 @@
  *
  * Until 3 the old journal stands as it was, and a second run finds the same chain of frames.
  */
-import type { Clock } from '../../../common/clock.ts';
-import type { Random } from '../../../common/random.ts';
-import type { FileHandle, FileSystem } from './file-system.ts';
-import type { WalkResult, WalkedSegment } from './inspect/bucket-walk.ts';
+import type { FileSystem } from './file-system.ts';
+import type { WalkResult } from './inspect/bucket-walk.ts';
 import { inspect, type Inspection, lockForInspection } from './inspect/inspection.ts';
 import type { VerifyReport } from './inspect/report.ts';
-import { Journal, type JournalStart } from './journal.ts';
 import { aloneConfiguration } from './configuration-format.ts';
 import { type BucketCheckpoint, REPLICA_ID_BYTES } from './journal-format.ts';
-import { journalFolder, parseDerivedFileName, segmentFileName, segmentsFolder } from './names.ts';
-import { silentObserver } from './observer.ts';
+import { journalFolder, segmentFileName, segmentsFolder } from './names.ts';
+import {
+  changedSegments,
+  copyBytes,
+  type FreshJournalOptions,
+  settleWalk,
+  startFreshJournal,
+} from './rewriting.ts';
 import { buildSegmentIndexes } from './segment-index-builder.ts';
-import { encodeSegmentHeader } from './segment-format.ts';
 
-export interface RepairOptions {
+export interface RepairOptions extends FreshJournalOptions {
   /** False: only say what would be done. */
   readonly apply: boolean;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Size of the journal's files where none of those found tells it. Default 64 MiB. */
-  readonly journalFileBytes?: number;
 }
 
 export interface RepairResult {
@@ -41,9 +39,6 @@ export interface RepairResult {
   readonly savedTo: string | null;
 }
 
-const COPY_BYTES = 1024 * 1024;
-const JOURNAL_FILE_BYTES = 64 * 1024 * 1024;
-const JOURNAL_FILES_MAX = 64;
 const GROUP_ID_BYTES = 16;
 
 /** Rejects with an OpenError where the directory is in use, or is none, or of another format version. */
@@ -62,16 +57,6 @@ export async function repairDirectory(
   } finally {
     await lock.release();
   }
-}
-
-/** Segment files of a bucket that a repair writes to, shortens or removes. */
-function changedSegments(walk: WalkResult): number[] {
-  const changed = new Set(walk.spans.map(({ segment }) => segment));
-  for (const { number, size, end, headerFault } of walk.segments) {
-    if (size !== end || headerFault !== null) changed.add(number);
-  }
-  for (const number of walk.strays.keys()) changed.add(number);
-  return [...changed].sort((a, b) => a - b);
 }
 
 class Repair {
@@ -93,7 +78,7 @@ class Repair {
     const { report, walks, indexes } = this.#found;
     if (report.findings.some(({ kind }) => kind === 'damage')) {
       await this.#save();
-      for (const walk of walks) await this.#settle(walk);
+      for (const walk of walks) await settleWalk(this.#files, this.#found, walk);
       await this.#startJournal();
     }
     for (const [i, walk] of walks.entries()) await this.#index(walk, indexes[i]);
@@ -146,110 +131,14 @@ class Repair {
     }
   }
 
-  /** Step 2: everything up to the new end stands in synced segment files, and nothing behind it. */
-  async #settle(walk: WalkResult): Promise<void> {
-    const folder = segmentsFolder(this.#found.directory, walk.bucket);
-    const changed = changedSegments(walk);
-    if (changed.length === 0) return;
-    await this.#removeDerived(folder, changed);
-    for (const segment of walk.segments) {
-      if (changed.includes(segment.number)) await this.#rewrite(walk, segment, folder);
-    }
-    for (const number of walk.strays.keys()) {
-      await this.#files.remove(`${folder}/${segmentFileName(number)}`);
-    }
-    await this.#files.syncDirectory(folder);
-  }
-
-  async #rewrite(walk: WalkResult, segment: WalkedSegment, folder: string): Promise<void> {
-    const path = `${folder}/${segmentFileName(segment.number)}`;
-    const file = await this.#files.open(path, segment.size === null ? 'create' : 'open');
-    try {
-      if (segment.size === null || segment.headerFault !== null) {
-        const groupId = walk.groupId ?? Buffer.alloc(GROUP_ID_BYTES);
-        await file.write(encodeSegmentHeader({ ...segment.header, groupId }), 0);
-      }
-      for (const span of walk.spans.filter((s) => s.segment === segment.number)) {
-        const frames = span.frames.map(({ bytes, at, length }) => bytes.subarray(at, at + length));
-        await file.write(Buffer.concat(frames), span.from);
-      }
-      if ((await file.size()) > segment.end) await file.truncate(segment.end);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  }
-
-  /** Index files and summaries of changed segments; those of others stay. */
-  async #removeDerived(folder: string, changed: readonly number[]): Promise<void> {
-    for (const name of await this.#files.list(folder)) {
-      const derived = parseDerivedFileName(name);
-      if (derived === null) continue;
-      const stale = changed.some((number) => derived.first <= number && number <= derived.last);
-      if (stale) await this.#files.remove(`${folder}/${name}`);
-    }
-  }
-
   /** Step 3, the one that counts. */
   async #startJournal(): Promise<void> {
-    const { directory, journal, journalWhole, identity } = this.#found;
-    const { clock, random } = this.#options;
-    const buckets = this.#found.walks.map((walk) => this.#checkpoint(walk));
-    const fresh = await Journal.open(
-      this.#files,
-      journalFolder(directory),
-      {
-        bucketCount: identity.bucketCount,
-        fileBytes: journal.fileBytes ?? this.#options.journalFileBytes ?? JOURNAL_FILE_BYTES,
-        filesMax: JOURNAL_FILES_MAX,
-        random,
-      },
-      this.#journalStart(),
-      {
-        checkpoint: () => buckets,
-        eachUncommitted: () => undefined,
-        lapBegins: () => undefined,
-        isSettled: () => true,
-        settle: () => Promise.resolve(),
-        roundDone: () => undefined,
-        failed: (error) => {
-          throw error;
-        },
-      },
-      clock,
-      silentObserver,
-    );
-    await fresh.close();
-    if (!journalWhole) await this.#removeOldJournal();
-  }
-
-  /** A journal that is damaged stays damaged as long as its files are there. The fresh lap stands in a file of its own. */
-  async #removeOldJournal(): Promise<void> {
-    const { directory, journal } = this.#found;
-    const folder = journalFolder(directory);
-    for (const name of journal.names) await this.#files.remove(`${folder}/${name}`);
-    await this.#files.syncDirectory(folder);
-  }
-
-  /**
-   * The number of the first round leaves one out, so that the fresh lap continues none of the older ones: a start would
-   * replay frames that the cut has given up. Files of a damaged journal are all kept until the fresh lap is durable.
-   */
-  #journalStart(): JournalStart {
-    const { journal, journalWhole } = this.#found;
-    const { scan, lastRound, lastLap } = journal;
-    const needed = new Set(scan.laps.map(({ slot }) => slot));
-    return {
-      nextRound: lastRound + 2,
-      previousCrc: 0,
-      nextLap: lastLap + 1,
-      files: scan.files.map(({ slot, bytes, salt, lap }) => ({
-        slot,
-        bytes,
-        salt,
-        lap: journalWhole && !needed.has(slot) ? null : (lap ?? 0),
-      })),
-    };
+    const { walks, journal } = this.#found;
+    // A member of a cluster may hold some buckets only.
+    const isHeld = ({ bucket }: WalkResult): boolean =>
+      journal.checkpoint === null || journal.bucketCheckpoint(bucket) !== null;
+    const buckets = walks.filter(isHeld).map((walk) => this.#checkpoint(walk));
+    await startFreshJournal(this.#files, this.#found, this.#options, buckets);
   }
 
   #checkpoint(walk: WalkResult): BucketCheckpoint {
@@ -282,15 +171,5 @@ class Repair {
       const end = walk.segments[number]?.end ?? 0;
       await buildSegmentIndexes(this.#files, folder, number, end);
     }
-  }
-}
-
-async function copyBytes(from: FileHandle, to: FileHandle): Promise<void> {
-  const piece = Buffer.allocUnsafe(COPY_BYTES);
-  for (let at = 0; ;) {
-    const read = await from.read(piece, at);
-    if (read === 0) return;
-    await to.write(piece.subarray(0, read), at);
-    at += read;
   }
 }

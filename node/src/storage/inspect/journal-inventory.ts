@@ -27,6 +27,8 @@ export interface JournalFrame {
   readonly length: number;
   /** Lap of the round in which it stands. */
   readonly lap: number;
+  /** Grows from frame to frame in the order in which they were written. */
+  readonly order: number;
 }
 
 /** Term and vote, as the journal's youngest records say. */
@@ -110,12 +112,21 @@ export class JournalInventory {
     return this.checkpoint !== null && frame.lap >= this.checkpoint.oldestLap;
   }
 
-  /** Frames of a bucket behind `index` in laps that the checkpoint still needs, by index. */
+  /**
+   * Frames of a bucket behind `index` in laps that the checkpoint still needs, by index; but not those that a leader has
+   * replaced: a later frame with a lower index came instead of them.
+   */
   recent(bucket: number, index: number): JournalFrame[] {
-    const frames = [...(this.#frames.get(bucket)?.values() ?? [])].filter(
-      (frame) => this.isRecent(frame) && frameIndex(frame.bytes, frame.at) > index,
-    );
-    return frames.sort((a, b) => frameIndex(a.bytes, a.at) - frameIndex(b.bytes, b.at));
+    const all = this.#frames.get(bucket) ?? new Map<number, JournalFrame>();
+    let order = all.get(index)?.order ?? 0;
+    return [...all]
+      .filter(([at, frame]) => at > index && this.isRecent(frame))
+      .sort(([a], [b]) => a - b)
+      .flatMap(([, frame]) => {
+        if (frame.order < order) return [];
+        order = frame.order;
+        return [frame];
+      });
   }
 }
 
@@ -160,12 +171,14 @@ function collect(rounds: readonly FoundRound[], checkpoint: Checkpoint | null): 
     const own = replicaIds.get(bucket);
     return own !== undefined && replicaId.equals(own);
   };
+  let order = 0;
   for (const { content, at, round } of rounds) {
     for (const entry of entriesOf(content, at, round)) {
       const { type, bucket, from, to } = entry;
       if (type === entryType.checkpoint || !isOwn(entry)) continue;
       if (type === entryType.frame) {
-        const frame = { bytes: content, at: from, length: to - from, lap: round.lap };
+        order += 1;
+        const frame = { bytes: content, at: from, length: to - from, lap: round.lap, order };
         frames.get(bucket)?.set(frameIndex(content, from), frame);
       } else if (type === entryType.vote) {
         const vote = decodeVote(content.subarray(from, to));
