@@ -155,6 +155,8 @@ export class Journal {
   #wake: (() => void) | null = null;
   #writingSince: number | null = null;
   #idle: (() => void) | null = null;
+  /** Those who wait for a checkpoint. */
+  #checkpointWaits: Pick<PromiseWithResolvers<void>, 'resolve' | 'reject'>[] = [];
 
   private constructor(
     files: FileSystem,
@@ -280,6 +282,20 @@ export class Journal {
     }
   }
 
+  /** Resolves when what the owner's checkpoint says now, or later, is durable. Rejects when the journal stops before. */
+  checkpoint(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#checkpointWaits.push({ resolve, reject });
+    if (this.#state === 'failed' || this.#state === 'closed') this.#refuseCheckpoints();
+    else this.#kick();
+    return promise;
+  }
+
+  #refuseCheckpoints(): void {
+    const error = new Error('the journal has stopped');
+    for (const { reject } of this.#checkpointWaits.splice(0)) reject(error);
+  }
+
   /** Waits for what was appended, settles it into segments and leaves a checkpoint; then closes the files. */
   async close(): Promise<void> {
     await this.#quiet();
@@ -302,6 +318,7 @@ export class Journal {
     this.#state = 'failed';
     this.#idle?.();
     this.#idle = null;
+    this.#refuseCheckpoints();
     this.#wakeUp();
   }
 
@@ -360,14 +377,12 @@ export class Journal {
   async #writeRounds(): Promise<void> {
     for (;;) {
       if (this.#settledLap !== null) await this.#releaseOlder(this.#settledLap);
+      while (this.#checkpointWaits.length > 0) await this.#giveCheckpoint();
       const round = this.#full.shift() ?? this.#open;
       if (round.entryCount === 0) break;
       if (round === this.#open) this.#open = this.#newRound();
-      if (
-        !this.#fits(paddedLength(round.length) + RESERVED_CHECKPOINTS * this.#checkpointBytes())
-      ) {
-        await this.#nextFile();
-      }
+      const reserved = RESERVED_CHECKPOINTS * this.#checkpointBytes();
+      if (!this.#fits(paddedLength(round.length) + reserved)) await this.#nextFile();
       await this.#write(round);
       this.#publish(round);
     }
@@ -375,6 +390,14 @@ export class Journal {
     const idle = this.#idle;
     this.#idle = null;
     idle?.();
+  }
+
+  /** Gives up nothing that older laps hold: it says anew who has a log here. */
+  async #giveCheckpoint(): Promise<void> {
+    const { length } = this.#checkpointWaits;
+    const fits = this.#fits((RESERVED_CHECKPOINTS + 1) * this.#checkpointBytes());
+    await (fits ? this.#writeCheckpoint(this.#oldestLap()) : this.#nextFile());
+    for (const { resolve } of this.#checkpointWaits.splice(0, length)) resolve();
   }
 
   /** The commit point: pad, number, chain, write and sync; only then is the round part of the journal. */

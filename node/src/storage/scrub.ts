@@ -76,13 +76,23 @@ export class Scrub {
   }
 
   async #pass(): Promise<void> {
-    for (const log of this.#context.logs) {
-      for (const segment of [...log.sealed.segments]) {
-        await this.#checkSegment(log, segment);
-        await this.#checkIndexes(log, segment);
+    const { logs } = this.#context;
+    for (const log of [...logs]) {
+      try {
+        await this.#checkLog(log);
+      } catch (error) {
+        // A log that was given up meanwhile has no files.
+        if (logs.includes(log)) throw error;
       }
     }
     this.#context.observer.recovery('scrub pass', {});
+  }
+
+  async #checkLog(log: BucketLog): Promise<void> {
+    for (const segment of [...log.sealed.segments]) {
+      await this.#checkSegment(log, segment);
+      await this.#checkIndexes(log, segment);
+    }
   }
 
   async #checkSegment(log: BucketLog, { number, file }: SealedSegment): Promise<void> {

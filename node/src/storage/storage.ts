@@ -15,34 +15,29 @@
  */
 import { dirname, resolve } from 'node:path';
 
+import { assert } from '../../../common/assert.ts';
 import type { Clock } from '../../../common/clock.ts';
 import type { Random } from '../../../common/random.ts';
 import { BlockCache } from './block-cache.ts';
-import { BucketLog } from './bucket-log.ts';
+import type { BucketLog } from './bucket-log.ts';
 import { OpenError } from './errors.ts';
 import { aloneConfiguration } from './configuration-format.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
-import { FilterForest } from './filter-forest.ts';
 import { checkCounts, claimIdentity, drawUuid, type Identity, writeIdentity } from './identity.ts';
 import { type IndexBuilds } from './index-builds.ts';
 import { Journal, type JournalOwner, type JournalStart, SettlingStopped } from './journal.ts';
 import type { BucketCheckpoint } from './journal-format.ts';
 import { type JournalScan, scanJournal } from './journal-scan.ts';
+import { LogOpener, type ReplicaPlan } from './log-opener.ts';
 import { bucketFolder, bucketsFolder, journalFolder, segmentsFolder } from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import { OpenFiles } from './open-files.ts';
-import {
-  findSegments,
-  type RecoveryContext,
-  removeStrays,
-  replayInto,
-  secureLastRound,
-} from './recovery.ts';
-import { SealedSegments } from './sealed-segments.ts';
+import { removeStrays, replayInto, secureLastRound } from './recovery.ts';
 import { Scrub } from './scrub.ts';
-import { segmentHeaderBytes } from './segment-format.ts';
 import { SpaceGuard } from './space-guard.ts';
 import { UncommittedRoom } from './uncommitted-room.ts';
+
+export type { ReplicaPlan } from './log-opener.ts';
 
 export interface StorageSettings {
   readonly bucketCount: number;
@@ -55,17 +50,6 @@ export interface StorageSettings {
   readonly diskReserveBytes: number;
   /** What the background scrub reads; 0 switches it off. */
   readonly scrubBytesPerSecond: number;
-}
-
-/** What a replica of a bucket is made with, the same on every member but for the replica id. */
-export interface ReplicaPlan {
-  readonly bucket: number;
-  /** 8 bytes, never all zeros. */
-  readonly replicaId: Uint8Array;
-  /** 16 bytes. */
-  readonly groupId: Uint8Array;
-  /** See `configuration-format.ts`. */
-  readonly configuration: Uint8Array;
 }
 
 export interface StorageEnvironment {
@@ -89,7 +73,6 @@ export type OpenIdentity = Identity & { readonly clusterId: string };
 
 export class Storage {
   readonly identity: OpenIdentity;
-  readonly logs: readonly BucketLog[];
   readonly space: SpaceGuard;
   readonly cache: BlockCache;
   readonly openFiles: OpenFiles;
@@ -97,7 +80,11 @@ export class Storage {
   onRound: () => void = () => undefined;
   readonly #environment: StorageEnvironment;
   readonly #lock: DirectoryLock;
+  readonly #opener: LogOpener;
+  /** Always the same list: what runs in the background looks at it. */
+  readonly #logs: BucketLog[];
   #journal: Journal | null = null;
+  #settling: Promise<unknown> = Promise.resolve();
   #watch: NodeJS.Timeout | null = null;
   #scrub: Scrub | null = null;
   #failure: Error | null = null;
@@ -105,11 +92,12 @@ export class Storage {
   private constructor(
     identity: OpenIdentity,
     logs: readonly BucketLog[],
-    parts: { space: SpaceGuard; cache: BlockCache; openFiles: OpenFiles; lock: DirectoryLock },
+    parts: OpenParts,
     environment: StorageEnvironment,
   ) {
     this.identity = identity;
-    this.logs = logs;
+    this.#logs = [...logs];
+    this.#opener = parts.opener;
     this.space = parts.space;
     this.cache = parts.cache;
     this.openFiles = parts.openFiles;
@@ -136,6 +124,11 @@ export class Storage {
     }
   }
 
+  /** Of the buckets of which a replica is here. */
+  get logs(): readonly BucketLog[] {
+    return this.#logs;
+  }
+
   get failure(): Error | null {
     return this.#failure;
   }
@@ -143,6 +136,44 @@ export class Storage {
   get journal(): Journal {
     if (this.#journal === null) throw new Error('the storage is not open yet');
     return this.#journal;
+  }
+
+  /**
+   * The empty log of a replica that begins its stay; when this resolves, the journal knows of it. Nothing of it may become
+   * durable before. What an earlier replica of the bucket has left is removed.
+   */
+  async addLog(plan: ReplicaPlan): Promise<BucketLog> {
+    assert(!this.#logs.some(({ bucket }) => bucket === plan.bucket), 'a bucket has one log');
+    await this.#opener.clearFolder(plan.bucket);
+    const log = await this.#opener.open(this.#opener.freshCheckpoint(plan));
+    log.attach(this.journal);
+    this.#logs.push(log);
+    await this.journal.checkpoint();
+    return log;
+  }
+
+  /**
+   * Ends a replica's stay: the journal forgets it first, then its files are removed, so that a crash in between leaves files
+   * that belong to nobody. The caller has stopped to use the log, and remembers durably that it is given up.
+   */
+  async removeLog(log: BucketLog): Promise<void> {
+    const at = this.#logs.indexOf(log);
+    assert(at >= 0, 'the log is one of this storage');
+    log.stopWaiting();
+    // What was never committed takes no room any more.
+    log.truncate(log.committedEnd.index);
+    this.#logs.splice(at, 1);
+    await this.journal.checkpoint();
+    await this.#settling;
+    await log.sealed.close();
+    await log.close();
+    await this.#opener.clearFolder(log.bucket);
+  }
+
+  /** Removes what a replica has left whose removal a crash has ended. */
+  async clearBucket(bucket: number): Promise<void> {
+    assert(!this.#logs.some((log) => log.bucket === bucket), 'the bucket has no log');
+    await this.#opener.clearFolder(bucket);
   }
 
   /** Starts the journal; part of opening. */
@@ -166,9 +197,9 @@ export class Storage {
         }
       },
       settle: async () => {
-        const settled = await Promise.all(this.logs.map((log) => log.settle()));
+        const stopped = await this.#settle();
         if (this.#failure !== null) throw this.#failure;
-        if (!settled.every((whole) => whole)) throw new SettlingStopped('the disk is full');
+        if (stopped.length > 0) throw new SettlingStopped('the disk is full');
       },
       roundDone: () => {
         this.onRound();
@@ -195,6 +226,19 @@ export class Storage {
     this.#watch = setInterval(() => {
       this.#checkForHang();
     }, HANG_MS / 10).unref();
+  }
+
+  /** Those logs that are still here and have stopped before all was in their segments. */
+  async #settle(): Promise<BucketLog[]> {
+    const stopped: BucketLog[] = [];
+    const settling = Promise.all(
+      this.#logs.map(async (log) => {
+        if (!(await log.settle())) stopped.push(log);
+      }),
+    );
+    this.#settling = settling.catch(() => undefined);
+    await settling;
+    return stopped.filter((log) => this.#logs.includes(log));
   }
 
   /** Starts to look for damage in the background; part of opening. */
@@ -294,6 +338,7 @@ interface OpenParts {
   readonly cache: BlockCache;
   readonly openFiles: OpenFiles;
   readonly lock: DirectoryLock;
+  readonly opener: LogOpener;
 }
 
 /** The steps of opening, in the order in which they make things durable. */
@@ -302,7 +347,6 @@ class Opening {
   readonly #settings: StorageSettings;
   readonly #environment: StorageEnvironment;
   readonly #parts: OpenParts;
-  readonly #room: UncommittedRoom;
   #storage: Storage | null = null;
 
   constructor(
@@ -311,17 +355,25 @@ class Opening {
     environment: StorageEnvironment,
     lock: DirectoryLock,
   ) {
-    const { files } = environment;
+    const { files, builds, observer } = environment;
     this.#directory = directory;
     this.#settings = settings;
     this.#environment = environment;
-    this.#room = new UncommittedRoom(settings.journalFileBytes);
-    this.#parts = {
+    const shared = {
       space: new SpaceGuard(files, directory, settings.diskReserveBytes),
       cache: new BlockCache(settings.cacheBytes),
       openFiles: new OpenFiles(files),
-      lock,
     };
+    const opener = new LogOpener({
+      ...settings,
+      ...{ directory, files, builds, observer },
+      ...shared,
+      room: new UncommittedRoom(settings.journalFileBytes),
+      failed: (error) => {
+        this.#fail(error);
+      },
+    });
+    this.#parts = { ...shared, lock, opener };
   }
 
   /** Runs all steps; after a failure nothing of the attempt goes on. */
@@ -416,7 +468,7 @@ class Opening {
     const checkpoints = scan?.checkpoint?.buckets ?? this.#freshCheckpoints();
     return Promise.all(
       checkpoints.map(async (checkpoint) => {
-        const log = await this.#openLog(checkpoint);
+        const log = await this.#parts.opener.open(checkpoint);
         report(log);
         return log;
       }),
@@ -425,11 +477,7 @@ class Opening {
 
   #freshCheckpoints(): BucketCheckpoint[] {
     const plans = this.#environment.replicas ?? this.#lonePlans();
-    return plans.map((plan) => {
-      const offset = segmentHeaderBytes(this.#slots(plan.bucket));
-      const end = { segment: 0, offset, index: 0, term: 0, crc: 0 };
-      return { ...plan, term: 0, votedFor: null, end };
-    });
+    return plans.map((plan) => this.#parts.opener.freshCheckpoint(plan));
   }
 
   #lonePlans(): ReplicaPlan[] {
@@ -441,79 +489,6 @@ class Opening {
       random.fill(groupId);
       return { bucket, replicaId, groupId, configuration: aloneConfiguration(replicaId) };
     });
-  }
-
-  #slots(bucket: number): number {
-    const { partitionCount, bucketCount } = this.#settings;
-    return Math.floor((partitionCount - 1 - bucket) / bucketCount) + 1;
-  }
-
-  async #openLog(checkpoint: BucketCheckpoint): Promise<BucketLog> {
-    const { files } = this.#environment;
-    const { bucket } = checkpoint;
-    const folder = segmentsFolder(this.#directory, bucket);
-    const sealed = this.#sealedSegments(bucket, folder);
-    const found = await findSegments(this.#recoveryContext(bucket, folder, sealed), checkpoint);
-    const { bucketCount, partitionCount, segmentBytes } = this.#settings;
-    const log = new BucketLog(
-      { bucket, bucketCount, partitionCount, segmentBytes },
-      {
-        files,
-        folder,
-        cache: this.#parts.cache,
-        sealed,
-        room: this.#room,
-        failed: (error) => {
-          this.#fail(error);
-        },
-        diskFull: (full) => {
-          if (full) this.#parts.space.noteFull();
-        },
-      },
-      checkpoint,
-      found.young,
-      found.nextSequences,
-    );
-    log.quarantine(found.damage, found.unsure);
-    return log;
-  }
-
-  #sealedSegments(bucket: number, folder: string): SealedSegments {
-    const { files, builds, observer } = this.#environment;
-    const { cache, openFiles } = this.#parts;
-    const forest = (kind: 'streams' | 'events'): FilterForest =>
-      new FilterForest({
-        folder,
-        cache,
-        openFiles,
-        builds,
-        kind,
-        budgetBytes: this.#filterBudget(),
-      });
-    return new SealedSegments({
-      bucket,
-      files,
-      folder,
-      cache,
-      openFiles,
-      builds,
-      streamFilters: forest('streams'),
-      eventFilters: forest('events'),
-      observer,
-      failed: (error) => {
-        this.#fail(error);
-      },
-    });
-  }
-
-  #filterBudget(): number {
-    return Math.floor(this.#settings.filterBytes / this.#settings.bucketCount / 2);
-  }
-
-  #recoveryContext(bucket: number, folder: string, sealed: SealedSegments): RecoveryContext {
-    const { files, observer } = this.#environment;
-    const { bucketCount } = this.#settings;
-    return { files, folder, bucket, bucketCount, slots: this.#slots(bucket), sealed, observer };
   }
 
   /** Frames behind the checkpoint go into segments again and are synced before anything else happens. */
