@@ -7,13 +7,30 @@
  * ```
  */
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { clusterPaths, type NodeStatus } from '../../common/cluster-contract.ts';
-import { NodeProcess } from './node-process.ts';
+import { main, NodeProcess } from './node-process.ts';
+
+/** Where a node runs, when not simply here. */
+export interface Place {
+  /** For clients and members; loopback by default. Elsewhere members share a secret. */
+  readonly host?: string;
+  /** What the node's command is an argument of: `ip netns exec …`. */
+  readonly prefix?: readonly string[];
+  /** Left alone at the end; without it one is made and removed. */
+  readonly directory?: string;
+}
+
+const LOOPBACK = '127.0.0.1';
+const SECRET = 'of these tests';
+/** In a place of its own no port is taken. */
+const CLUSTER_PORT = 9190;
+/** A node that is stopped or cut off says nothing. */
+const STATUS_MS = 2000;
 
 export class ClusterProcesses implements AsyncDisposable {
   readonly count: number;
@@ -21,11 +38,16 @@ export class ClusterProcesses implements AsyncDisposable {
   readonly addresses: readonly string[];
   readonly #root: string;
   readonly #flags: readonly string[];
+  readonly #places: readonly Place[];
   readonly #nodes: (NodeProcess | undefined)[] = [];
 
   /** Resolves when all nodes listen. */
-  static async start(count: number, flags: readonly string[] = []): Promise<ClusterProcesses> {
-    const cluster = await ClusterProcesses.prepare(count, flags);
+  static async start(
+    count: number,
+    flags: readonly string[] = [],
+    places: readonly Place[] = [],
+  ): Promise<ClusterProcesses> {
+    const cluster = await ClusterProcesses.prepare(count, flags, places);
     try {
       await cluster.startAll();
     } catch (error) {
@@ -36,16 +58,30 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   /** Nothing runs yet. */
-  static async prepare(count: number, flags: readonly string[] = []): Promise<ClusterProcesses> {
-    const ports = await freePorts(count);
-    return new ClusterProcesses(ports, await mkdtemp(join(tmpdir(), 'sierradb-cluster-')), flags);
+  static async prepare(
+    count: number,
+    flags: readonly string[] = [],
+    places: readonly Place[] = [],
+  ): Promise<ClusterProcesses> {
+    const root = await mkdtemp(join(tmpdir(), 'sierradb-cluster-'));
+    await writeFile(join(root, 'secret'), SECRET);
+    return new ClusterProcesses(await freePorts(count), root, flags, places);
   }
 
-  private constructor(ports: readonly number[], root: string, flags: readonly string[]) {
+  private constructor(
+    ports: readonly number[],
+    root: string,
+    flags: readonly string[],
+    places: readonly Place[],
+  ) {
     this.count = ports.length;
-    this.addresses = ports.map((port) => `127.0.0.1:${port}`);
+    this.addresses = ports.map((port, index) => {
+      const host = places[index]?.host ?? LOOPBACK;
+      return host === LOOPBACK ? `${host}:${port}` : `${host}:${CLUSTER_PORT}`;
+    });
     this.#root = root;
     this.#flags = flags;
+    this.#places = places;
   }
 
   get indices(): number[] {
@@ -53,7 +89,7 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   directory(index: number): string {
-    return join(this.#root, `data${index}`);
+    return this.#places[index]?.directory ?? join(this.#root, `data${index}`);
   }
 
   /** Of a node, behind its directory and client address. */
@@ -61,8 +97,17 @@ export class ClusterProcesses implements AsyncDisposable {
     return [
       ...['--node-index', String(index), '--node-count', String(this.count)],
       ...['--set', `network.peers=${this.addresses.join(',')}`],
+      ...(this.#isHere ? [] : ['--set', `network.cluster_secret_file=${this.#secretFile}`]),
       ...this.#flags,
     ];
+  }
+
+  get #isHere(): boolean {
+    return this.addresses.every((address) => address.startsWith(LOOPBACK));
+  }
+
+  get #secretFile(): string {
+    return join(this.#root, 'secret');
   }
 
   node(index: number): NodeProcess {
@@ -77,7 +122,10 @@ export class ClusterProcesses implements AsyncDisposable {
 
   /** Resolves when the node listens. */
   async restart(index: number): Promise<NodeProcess> {
+    const { host = LOOPBACK, prefix } = this.#places[index] ?? {};
     return NodeProcess.start({
+      host,
+      ...(prefix === undefined ? {} : { command: [...prefix, process.execPath, main] }),
       directory: this.directory(index),
       flags: this.flags(index),
       onSpawn: (node) => (this.#nodes[index] = node),
@@ -85,7 +133,11 @@ export class ClusterProcesses implements AsyncDisposable {
   }
 
   async status(index: number): Promise<NodeStatus> {
-    const answer = await fetch(`http://${this.addresses[index] ?? ''}${clusterPaths.status}`);
+    const url = `http://${this.addresses[index] ?? ''}${clusterPaths.status}`;
+    const answer = await fetch(url, {
+      headers: { authorization: `Bearer ${SECRET}` },
+      signal: AbortSignal.timeout(STATUS_MS),
+    });
     return (await answer.json()) as NodeStatus;
   }
 

@@ -13,7 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const main = join(import.meta.dirname, '..', '..', 'node', 'src', 'main.ts');
+/** The program, from its sources. */
+export const main: string = join(import.meta.dirname, '..', '..', 'node', 'src', 'main.ts');
 
 export interface StartOptions {
   /** Further flags, behind the addresses and the directory. */
@@ -21,6 +22,8 @@ export interface StartOptions {
   /** Used again and left alone at the end; without it a new one is made and removed. */
   readonly directory?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Where clients connect; loopback by default. */
+  readonly host?: string;
   /** Program and first arguments; the sources by default. */
   readonly command?: readonly string[];
   /** Shown the process before it listens. */
@@ -63,6 +66,7 @@ function cleanEnvironment(more: Readonly<Record<string, string>>): NodeJS.Proces
 export class NodeProcess implements AsyncDisposable {
   readonly directory: string;
   readonly pid: number;
+  readonly host: string;
   /** Resolves when the process is gone. */
   readonly exited: Promise<Exit>;
   readonly log: LogLine[] = [];
@@ -88,8 +92,9 @@ export class NodeProcess implements AsyncDisposable {
 
   private constructor(directory: string, options: StartOptions) {
     const [program = process.execPath, ...first] = options.command ?? [process.execPath, main];
-    const { flags = [], environment = {} } = options;
-    const addresses = ['--client-address', '127.0.0.1:0', '--admin-address', '127.0.0.1:0'];
+    const { flags = [], environment = {}, host = '127.0.0.1' } = options;
+    const addresses = ['--client-address', `${host}:0`, '--admin-address', '127.0.0.1:0'];
+    this.host = host;
     this.directory = directory;
     this.#isOwnDirectory = options.directory === undefined;
     this.#child = spawn(program, [...first, '--dir', directory, ...addresses, ...flags], {

@@ -25,12 +25,25 @@ export class WireClient implements Disposable {
   #first = 0;
   #isClosed = false;
 
-  static async connect(port: number): Promise<WireClient> {
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true });
-    await once(socket, 'connect');
-    const client = new WireClient(socket);
-    await client.call('HELLO', '3');
-    return client;
+  /** Rejects where nobody listens, or when `signal` says that it has waited enough. */
+  static async connect(
+    port: number,
+    host = '127.0.0.1',
+    signal?: AbortSignal,
+  ): Promise<WireClient> {
+    const socket = connect({ host, port, noDelay: true });
+    const giveUp = (): void => {
+      socket.destroy(new Error('no answer in time'));
+    };
+    signal?.addEventListener('abort', giveUp);
+    try {
+      await once(socket, 'connect');
+      const client = new WireClient(socket);
+      await client.call('HELLO', '3');
+      return client;
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
+    }
   }
 
   private constructor(socket: Socket) {

@@ -1,0 +1,10 @@
+/** What all fault tests share. */
+
+/** Of the faults and the load; which process is how fast is not said by it. */
+export const seed: number = Number(process.env['SEED'] ?? 1 + Math.floor(Math.random() * 1e6));
+
+/** Small files, so that a few seconds see many segments and laps of the journal; short waits for a leader. */
+export const flags: readonly string[] = [
+  ...['--set', 'segment.size_bytes=128KiB', '--set', 'journal.file_bytes=1MiB'],
+  ...['--set', 'network.request_timeout_ms=1000', '--set', 'disk.reserve_bytes=0'],
+];
