@@ -29,6 +29,11 @@ export interface BucketAssignment {
   readonly replicas: readonly Replica[];
   /** Member id of who should lead when it is healthy. */
   readonly preferred: string;
+  /**
+   * Of a bucket that is older than its cluster, the id of the cluster that made its group: the group's id goes on being derived
+   * from it. Stays as long as the bucket does.
+   */
+  readonly origin?: string;
 }
 
 export interface Assignment {
@@ -56,6 +61,10 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 /** 16 bytes, the same on every member: it stands in the headers of segments. */
 export const groupIdOf = (clusterId: string, bucket: number): Buffer =>
   sha256(`${clusterId}/${String(bucket)}`).subarray(0, 16);
+
+/** The id of the group that a bucket has by an assignment. */
+export const assignedGroupId = ({ clusterId, buckets }: Assignment, bucket: number): Buffer =>
+  groupIdOf(buckets[bucket]?.origin ?? clusterId, bucket);
 
 /** 8 bytes, in messages and journals. */
 export function replicaIdOf(clusterId: string, bucket: number, { member, since }: Replica): Buffer {

@@ -19,17 +19,18 @@ const checksumOf = (value: object): string =>
 export async function readAssignment(
   files: FileSystem,
   directory: string,
+  name: string = ASSIGNMENT_FILE,
 ): Promise<Assignment | null> {
   let text: string;
   try {
-    text = (await files.readFile(`${directory}/${ASSIGNMENT_FILE}`)).toString('utf8');
+    text = (await files.readFile(`${directory}/${name}`)).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
   const assignment = parse(text);
   if (assignment === null) {
-    throw new OpenError('damaged', `${directory}/${ASSIGNMENT_FILE} is damaged`);
+    throw new OpenError('damaged', `${directory}/${name} is damaged`);
   }
   if (assignment.featureLevel > FEATURE_LEVEL) {
     throw new OpenError(
@@ -54,8 +55,9 @@ export async function writeAssignment(
   files: FileSystem,
   directory: string,
   assignment: Assignment,
+  name: string = ASSIGNMENT_FILE,
 ): Promise<void> {
   const whole = { ...assignment, checksum: checksumOf(assignment) };
   const text = `${JSON.stringify(whole, null, 2)}\n`;
-  await replaceFile(files, directory, ASSIGNMENT_FILE, Buffer.from(text));
+  await replaceFile(files, directory, name, Buffer.from(text));
 }

@@ -36,6 +36,7 @@ export function takesAssignment(taker: Taker, { replaces, assignment }: Assignme
     refuse(`it replaces version ${replaces}, but version ${current.version} is in force`);
   }
   checkPlace(taker, assignment);
+  checkOrigins(current, assignment);
   if (!hasSameReplicas(current, assignment)) {
     refuse('this release cannot move replicas between members; only addresses may change');
   }
@@ -56,6 +57,12 @@ function checkPlace(taker: Taker, assignment: Assignment): void {
   if (own.index !== taker.index) {
     refuse(`it has member ${own.id} as node ${own.index}, but this is node ${taker.index}`);
   }
+}
+
+/** A group's id stands in its segments: another one would make replicas that differ. */
+function checkOrigins(current: Assignment, { buckets }: Assignment): void {
+  const changed = current.buckets.findIndex(({ origin }, at) => buckets[at]?.origin !== origin);
+  if (changed !== -1) refuse(`the origin of bucket ${changed} never changes`);
 }
 
 const replicasOf = ({ buckets }: Assignment): string =>

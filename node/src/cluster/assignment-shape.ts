@@ -37,7 +37,8 @@ function isMember(value: unknown): boolean {
 
 function isBucket(value: unknown, ids: ReadonlySet<string>): boolean {
   if (!isFields(value) || !isText(value['preferred']) || !ids.has(value['preferred'])) return false;
-  const { replicas } = value;
+  const { replicas, origin } = value;
+  if (origin !== undefined && !isText(origin)) return false;
   return isList(replicas, (replica) => isReplica(replica, ids)) && replicas.length > 0;
 }
 

@@ -1,8 +1,8 @@
 /** What follows from an assignment for one of its members: who is who, and which replicas are here. Values only. */
 import {
+  assignedGroupId,
   type Assignment,
   digestOf,
-  groupIdOf,
   type Member,
   replicaIdOf,
 } from '../../../common/assignment.ts';
@@ -57,7 +57,6 @@ export class MemberDirectory {
 
   /** What a new directory of this member holds. */
   plans(): ReplicaPlan[] {
-    const { clusterId } = this.assignment;
     return this.#replicas.flatMap((replicas, bucket) => {
       const own = [...replicas].find(([, member]) => member === this.self.id);
       if (own === undefined) return [];
@@ -66,7 +65,7 @@ export class MemberDirectory {
         {
           bucket,
           replicaId: Buffer.from(own[0], 'hex'),
-          groupId: groupIdOf(clusterId, bucket),
+          groupId: assignedGroupId(this.assignment, bucket),
           configuration: configurationBytes(configuration),
         },
       ];

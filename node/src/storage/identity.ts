@@ -7,7 +7,7 @@ import type { Random } from '../../../common/random.ts';
 import { crc32c } from './crc.ts';
 import { OpenError } from './errors.ts';
 import { type FileSystem, replaceFile } from './file-system.ts';
-import { IDENTITY_FILE } from './names.ts';
+import { IDENTITY_FILE, RECOVER_FILE } from './names.ts';
 
 export const FORMAT_VERSION = 1;
 
@@ -84,6 +84,12 @@ export async function claimIdentity(
   newClusterId: () => string | null,
 ): Promise<Identity> {
   const known = await readIdentity(files, directory);
+  if ((await files.sizeOf(`${directory}/${RECOVER_FILE}`)) !== null) {
+    throw new OpenError(
+      'damaged',
+      `${directory} is half of what "sierradb cluster recover" makes of it; run that again to its end`,
+    );
+  }
   if (known !== null) return known;
   const names = await files.list(directory);
   const data = names.filter((name) => name === 'journal' || name === 'buckets');

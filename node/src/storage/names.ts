@@ -1,6 +1,8 @@
 /** Every file name of a data directory is made and parsed here. */
 
 export const IDENTITY_FILE = 'identity.json';
+/** The assignment that a forced recovery makes; while it is there, that is not finished. */
+export const RECOVER_FILE = 'recover.json';
 export const LOCK_FILE = 'lock';
 
 const SEGMENT_DIGITS = 10;
@@ -21,6 +23,9 @@ const numbered = (segment: number, suffix: string): string =>
 
 /** The log itself. */
 export const segmentFileName = (segment: number): string => numbered(segment, 'log');
+/** A segment of another replica on its way to replace a damaged one. What a crash leaves of it is of no use. */
+export const replacementFileName = (segment: number): string => numbered(segment, 'log.tmp');
+export const isReplacementFileName = (name: string): boolean => /^\d{10}\.log\.tmp$/.test(name);
 /** Derived: stream id → positions. */
 export const streamIndexFileName = (segment: number): string => numbered(segment, 'streams');
 /** Derived: partition sequence → position. */
