@@ -14,9 +14,10 @@ import { SierraError } from '../../../common/errors.ts';
 import { EventIdSource, partitionHash } from '../../../common/ids.ts';
 import type { Random } from '../../../common/random.ts';
 import { type GroupHost, type GroupTiming, RaftGroup } from '../replication/raft-group.ts';
+import type { BucketLog } from '../storage/bucket-log.ts';
 import { DamageError } from '../storage/errors.ts';
 import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
-import { Storage, type StorageEnvironment } from '../storage/storage.ts';
+import { type ReplicaPlan, Storage, type StorageEnvironment } from '../storage/storage.ts';
 import { BucketWriter } from './bucket-writer.ts';
 import { EventCursor } from './event-cursor.ts';
 import { BucketFeeds } from './feeds.ts';
@@ -57,11 +58,15 @@ const NOTHING: PageEnd = { hasMore: false };
 
 export class Store implements EventStore, AsyncDisposable {
   readonly facts: StoreFacts;
+  /** The replica of a bucket has left; its feeds get nothing more. */
+  onRemoved: (bucket: number) => void = () => undefined;
   readonly #options: StoreOptions;
   readonly #storage: Storage;
   /** Those of which this node has a replica. */
-  readonly #buckets: readonly Bucket[];
+  #buckets: readonly Bucket[];
   readonly #byNumber = new Map<number, Bucket>();
+  readonly #environment: StoreEnvironment;
+  readonly #ids: EventIdSource;
   readonly #budget: { bytes: number; readonly maxBytes: number };
   #answers: (() => void)[] = [];
   #answering = false;
@@ -75,11 +80,9 @@ export class Store implements EventStore, AsyncDisposable {
     this.#options = options;
     this.#storage = storage;
     this.#budget = { bytes: 0, maxBytes: options.inFlightBytesMax };
-    const ids = new EventIdSource(environment.clock, environment.random);
-    const { timing, host } = environment.replication ?? alone(environment.random);
-    this.#buckets = storage.logs.map((log) =>
-      this.#bucket(new RaftGroup(log, timing, host), ids, environment),
-    );
+    this.#environment = environment;
+    this.#ids = new EventIdSource(environment.clock, environment.random);
+    this.#buckets = storage.logs.map((log) => this.#bucket(log));
     for (const bucket of this.#buckets) this.#byNumber.set(bucket.group.log.bucket, bucket);
     storage.onRound = (): void => {
       this.#giveAnswers();
@@ -230,6 +233,34 @@ export class Store implements EventStore, AsyncDisposable {
     for (const { group } of this.#buckets) yield group;
   }
 
+  /**
+   * Begins the stay of a replica, empty; it takes part when this resolves. Its configuration names nobody until a leader has
+   * told it one.
+   */
+  async addReplica(plan: ReplicaPlan): Promise<RaftGroup> {
+    const bucket = this.#bucket(await this.#storage.addLog(plan));
+    if (this.#state !== 'open') throw stopping();
+    this.#buckets = [...this.#buckets, bucket];
+    this.#byNumber.set(plan.bucket, bucket);
+    await bucket.group.start();
+    return bucket.group;
+  }
+
+  /** Ends the stay of a replica and removes its files. That it is over must be known durably. */
+  async removeReplica(number: number): Promise<void> {
+    const bucket = this.#byNumber.get(number);
+    if (bucket === undefined) {
+      await this.#storage.clearBucket(number);
+      return;
+    }
+    this.#byNumber.delete(number);
+    this.#buckets = this.#buckets.filter((each) => each !== bucket);
+    bucket.group.stop();
+    bucket.writer.fail(leadershipLost());
+    this.onRemoved(number);
+    await this.#storage.removeLog(bucket.group.log);
+  }
+
   /** Finishes what was accepted, leaves everything in synced segments, gives the directory free. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -259,7 +290,10 @@ export class Store implements EventStore, AsyncDisposable {
     }
   }
 
-  #bucket(group: RaftGroup, ids: EventIdSource, environment: StoreEnvironment): Bucket {
+  #bucket(log: BucketLog): Bucket {
+    const { clock, random, replication } = this.#environment;
+    const { timing, host } = replication ?? alone(random);
+    const group = new RaftGroup(log, timing, host);
     const search = new LogSearch(group.log);
     const max = Math.ceil(this.#options.headsMax / this.#options.bucketCount);
     const heads = new Heads(max, () => group.appliedIndex);
@@ -268,8 +302,8 @@ export class Store implements EventStore, AsyncDisposable {
       search,
       heads,
       space: this.#storage.space,
-      ids,
-      clock: environment.clock,
+      ids: this.#ids,
+      clock,
       budget: this.#budget,
       answerLater: (answer) => {
         this.#answerLater(answer);
