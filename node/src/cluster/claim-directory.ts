@@ -77,11 +77,14 @@ function refuseOther(
 const commandOf = (directory: string, index: number, { members }: Assignment): string =>
   `sierradb --dir ${directory} --node-index ${index} --node-count ${members.length}`;
 
-/** For a node without peers. Rejects with {@link OpenError} for a directory that belongs to a cluster. */
+/** For a node without peers. Rejects with {@link OpenError} for a directory that belongs to a cluster of several. */
 export async function refuseMember(files: FileSystem, directory: string): Promise<void> {
   const assignment = await readAssignment(files, directory);
   if (assignment === null) return;
   const identity = await readIdentity(files, directory);
+  const [first, ...others] = assignment.members;
+  // What `cluster recover` leaves: its groups are of one, and need nobody.
+  if (first?.id === identity?.memberId && others.length === 0) return;
   const own = assignment.members.find(({ id }) => id === identity?.memberId);
   throw new OpenError(
     'mismatch',
