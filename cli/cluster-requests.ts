@@ -1,7 +1,7 @@
 /** Requests to members of a cluster, as an operator. */
 import { ConnectionError, ProtocolError, ServerError } from '../client/index.ts';
 import type { Member } from '../common/assignment.ts';
-import { clusterPaths, type NodeStatus } from '../common/cluster-contract.ts';
+import { clusterPaths, type DrainStatus, type NodeStatus } from '../common/cluster-contract.ts';
 
 /** A member, and what it says of itself or why it says nothing. */
 export interface MemberStatus extends Member {
@@ -15,28 +15,45 @@ export interface AskOptions {
 }
 
 /** Rejects with an error of the client that says what became of it. */
-export async function askMember(
+export async function askMember(address: string, options: AskOptions): Promise<NodeStatus> {
+  const value = await ask('GET', address, clusterPaths.status, options);
+  if (typeof value?.['member'] === 'string') return value as unknown as NodeStatus;
+  throw new ProtocolError(`what answers at ${address} is no cluster address of SierraDB`);
+}
+
+/** As {@link askMember}. */
+export async function askToDrain(address: string, options: AskOptions): Promise<DrainStatus> {
+  const value = await ask('POST', address, clusterPaths.drain, options);
+  if (typeof value?.['isSafeToStop'] === 'boolean') return value as unknown as DrainStatus;
+  throw new ProtocolError(`what answers at ${address} is no cluster address of SierraDB`);
+}
+
+/** As {@link askMember}. */
+export async function endDrain(address: string, options: AskOptions): Promise<void> {
+  await ask('DELETE', address, clusterPaths.drain, options);
+}
+
+async function ask(
+  method: string,
   address: string,
+  path: string,
   { secret, timeoutMs }: AskOptions,
-): Promise<NodeStatus> {
+): Promise<Readonly<Record<string, unknown>> | null> {
   const headers: Record<string, string> =
     secret === null ? {} : { authorization: `Bearer ${secret}` };
   const signal = AbortSignal.timeout(timeoutMs);
   let answer: Response;
   let text: string;
   try {
-    answer = await fetch(`http://${address}${clusterPaths.status}`, { headers, signal });
+    answer = await fetch(`http://${address}${path}`, { method, headers, signal });
     text = await answer.text();
   } catch (error) {
     throw new ConnectionError('UNREACHABLE', `${address}: ${reasonOf(error as Error)}`);
   }
   const value = parsed(text);
-  if (!answer.ok) {
-    const reason = typeof value?.['reason'] === 'string' ? value['reason'] : text.slice(0, 200);
-    throw new ServerError('ERR', `${address} refuses: ${reason}`);
-  }
-  if (typeof value?.['member'] === 'string') return value as unknown as NodeStatus;
-  throw new ProtocolError(`what answers at ${address} is no cluster address of SierraDB`);
+  if (answer.ok) return value;
+  const reason = typeof value?.['reason'] === 'string' ? value['reason'] : text.slice(0, 200);
+  throw new ServerError('ERR', `${address} refuses: ${reason}`);
 }
 
 function reasonOf(error: Error): string {

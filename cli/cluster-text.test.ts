@@ -31,7 +31,9 @@ function status(index: number, buckets: readonly ReplicaStatus[]): NodeStatus {
 /** Node 1 leads, node 2 is away, node 0 is behind and still thinks that it leads. */
 function cluster(): [NodeStatus, MemberStatus[]] {
   const first = status(0, [replica({ role: 'leader', term: 2, commit: 1000 })]);
-  const leader = status(1, [replica({ role: 'leader', lag: { m0: 200, m2: 0 } })]);
+  const leader = status(1, [
+    replica({ role: 'leader', lag: { m0: 1200, m2: 0 }, progress: { m0: 'copy', m2: 'stream' } }),
+  ]);
   const statuses = [first, leader, null];
   const told = members.map((member, index) => ({
     ...member,
@@ -49,13 +51,13 @@ describe('the state of a cluster', () => {
 assignment  version 1, epoch 1
 partitions  32 in 1 buckets
 
-node  address         state                 leads   start  version  member
-0     127.0.0.1:9190  serving               0 of 1  4      1.0.0    m0
-1     127.0.0.1:9191  serving               1 of 1  4      1.0.0    m1
-2     127.0.0.1:9192  unreachable: refused                          m2
+node  address         state                 leads   behind  start  version  member
+0     127.0.0.1:9190  serving               0 of 1  1,200   4      1.0.0    m0
+1     127.0.0.1:9191  serving               1 of 1  0       4      1.0.0    m1
+2     127.0.0.1:9192  unreachable: refused          0                       m2
 
-bucket  leader  term  committed  replicas
-0       node 1  3     1,200      node 0 (200 behind), node 1, node 2 (unreachable)`,
+bucket  leader  term  committed  behind  replicas
+0       node 1  3     1,200      1,200   node 0 (copies segments, 1,200 behind), node 1, node 2 (unreachable)`,
     );
   });
 
@@ -69,9 +71,9 @@ bucket  leader  term  committed  replicas
       {
         ...{ bucket: 0, leader: 'm1', term: 3, commit: 1200 },
         replicas: [
-          { member: 'm0', role: 'leader', lag: 200, health: 'ok' },
-          { member: 'm1', role: 'leader', lag: 0, health: 'ok' },
-          { member: 'm2', role: 'unreachable', lag: 0, health: null },
+          { member: 'm0', role: 'leader', lag: 1200, progress: 'copy', health: 'ok' },
+          { member: 'm1', role: 'leader', lag: 0, progress: null, health: 'ok' },
+          { member: 'm2', role: 'unreachable', lag: 0, progress: 'stream', health: null },
         ],
       },
     ]);

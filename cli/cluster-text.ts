@@ -1,5 +1,5 @@
 /** The state of a cluster for people and for programs. */
-import type { NodeStatus, ReplicaStatus } from '../common/cluster-contract.ts';
+import type { FollowerProgress, NodeStatus, ReplicaStatus } from '../common/cluster-contract.ts';
 import type { MemberStatus } from './cluster-requests.ts';
 import { printableText } from './printable.ts';
 
@@ -19,6 +19,8 @@ interface ReplicaView {
   readonly role: ReplicaStatus['role'] | 'unreachable';
   /** Entries that it lacks of the leader's log; null where that is not known. */
   readonly lag: number | null;
+  /** How the leader brings it up to date; null for the leader, and where that is not known. */
+  readonly progress: FollowerProgress | null;
   readonly health: ReplicaStatus['health'] | null;
 }
 
@@ -55,11 +57,14 @@ export function clusterTable(first: NodeStatus, members: readonly MemberStatus[]
     .map((member) => memberRow(member, buckets));
   const parts = [
     head.join('\n'),
-    columns([['node', 'address', 'state', 'leads', 'start', 'version', 'member'], ...memberRows]),
+    columns([
+      ['node', 'address', 'state', 'leads', 'behind', 'start', 'version', 'member'],
+      ...memberRows,
+    ]),
   ];
   if (buckets.length > 0) {
     const rows = buckets.map((bucket) => bucketRow(bucket, nameOf));
-    parts.push(columns([['bucket', 'leader', 'term', 'committed', 'replicas'], ...rows]));
+    parts.push(columns([['bucket', 'leader', 'term', 'committed', 'behind', 'replicas'], ...rows]));
   }
   return parts.join('\n\n');
 }
@@ -69,13 +74,16 @@ function memberRow(
   buckets: readonly BucketView[],
 ): string[] {
   const leads = buckets.filter(({ leader }) => leader === id).length;
+  const replicas = buckets.flatMap((bucket) =>
+    bucket.replicas.filter(({ member }) => member === id),
+  );
   const state = status?.state ?? `unreachable: ${error ?? ''}`;
   const held = status?.buckets.length ?? 0;
   return [
     ...[String(index), address, state],
     ...(status === null
-      ? ['', '', '']
-      : [`${leads} of ${held}`, String(status.boot), status.version]),
+      ? ['', behindText(replicas), '', '']
+      : [`${leads} of ${held}`, behindText(replicas), String(status.boot), status.version]),
     id,
   ].map(printableText);
 }
@@ -89,19 +97,35 @@ function bucketRow(
     leader === null ? 'nobody' : nameOf(leader),
     String(term),
     commit.toLocaleString('en-US'),
+    behindText(replicas),
     replicas.map((replica) => replicaText(replica, nameOf(replica.member))).join(', '),
   ];
 }
 
+/** Entries that the one which lacks most lacks of its leader's log. */
+function behindText(replicas: readonly ReplicaView[]): string {
+  const lags = replicas.flatMap(({ lag }) => lag ?? []);
+  return lags.length === 0 ? '' : Math.max(...lags).toLocaleString('en-US');
+}
+
 /** What is as it should be is not worth a word. */
-function replicaText({ role, lag, health }: ReplicaView, name: string): string {
+function replicaText({ role, lag, progress, health }: ReplicaView, name: string): string {
   const notes = [
     ...(role === 'leader' || role === 'follower' ? [] : [role]),
     ...(health === 'quarantined' ? ['quarantined'] : []),
+    ...(progress === null || progress === 'stream' || role === 'unreachable'
+      ? []
+      : [progressTexts[progress]]),
     ...(lag === null || lag === 0 ? [] : [`${lag.toLocaleString('en-US')} behind`]),
   ];
   return notes.length === 0 ? name : `${name} (${notes.join(', ')})`;
 }
+
+/** Of what takes a while; entries are sent as they come. */
+const progressTexts: Readonly<Record<Exclude<FollowerProgress, 'stream'>, string>> = {
+  probe: 'waiting to hear of it',
+  copy: 'copies segments',
+};
 
 function bucketsOf(members: readonly MemberStatus[]): BucketView[] {
   const told = new Map<number, { member: string; replica: ReplicaStatus }[]>();
@@ -135,6 +159,7 @@ function bucketView(
         member,
         role: own?.role ?? 'unreachable',
         lag: leader?.member === member ? 0 : (leader?.replica.lag[member] ?? null),
+        progress: leader?.replica.progress?.[member] ?? null,
         health: own?.health ?? null,
       };
     }),

@@ -1,8 +1,9 @@
-/** `sierradb cluster status`: asks the members over their own addresses, not as a client. */
+/** `sierradb cluster …`: asks the members over their own addresses, not as a client. */
 import { readFile } from 'node:fs/promises';
 
 import type { NodeStatus } from '../../common/cluster-contract.ts';
 import { addressOf } from '../address.ts';
+import { drainMember } from '../cluster-drain.ts';
 import { askMember, type MemberStatus } from '../cluster-requests.ts';
 import { clusterJson, clusterTable } from '../cluster-text.ts';
 import type { Action, Command, Session } from '../command.ts';
@@ -14,9 +15,12 @@ const ADDRESS_DEFAULT = '127.0.0.1:9190';
 
 export const cluster: Command = {
   name: 'cluster',
-  usage: ['cluster status [flags]'],
+  usage: ['cluster status [flags]', 'cluster drain [flags]'],
   text: `Say how a cluster does: its members, and for every bucket the leader, the term, and how far its
-replicas are. Any member can be asked; it tells where the others are.`,
+replicas are. Any member can be asked; it tells where the others are.
+
+drain has the member at --address hand over what it leads, and waits until it is safe to stop: until the
+others are a majority that is up to date in every bucket that it holds. It leads nothing for five minutes.`,
   flags: {
     address: {
       short: 'a',
@@ -27,10 +31,16 @@ replicas are. Any member can be asked; it tells where the others are.`,
       value: 'FILE',
       doc: 'The secret of the cluster: network.cluster_secret_file.',
     },
+    wait: {
+      value: 'SECONDS',
+      doc: 'drain: how long it may take until it is safe to stop the member [60].',
+    },
+    cancel: { value: null, doc: 'drain: the member may lead again.' },
   },
   examples: [
     'sierradb cluster status',
     'sierradb cluster status --address 127.0.0.1:9192 --json | jq .buckets',
+    'sierradb cluster drain --address 127.0.0.1:9192 && kill $PID',
   ],
   isForMembers: true,
   prepare,
@@ -38,9 +48,10 @@ replicas are. Any member can be asked; it tells where the others are.`,
 
 function prepare(line: Line): Action {
   const [verb, ...more] = line.words;
-  if (verb !== 'status') {
+  if (verb !== 'status' && verb !== 'drain') {
+    const known = 'status and drain';
     throw new UsageError(
-      verb === undefined ? 'what of it? status' : `unknown command ${verb}; there is status`,
+      verb === undefined ? `what of it? ${known}` : `unknown command ${verb}; there are ${known}`,
     );
   }
   if (more.length > 0) throw new UsageError(`it takes flags only, not ${more.join(' ')}`);
@@ -48,7 +59,19 @@ function prepare(line: Line): Action {
   const address = given === undefined ? ADDRESS_DEFAULT : addressOf(given);
   const timeoutMs = (line.number('timeout', 1) ?? 5) * 1000;
   const secretFile = line.text('secret-file') ?? null;
-  return async (session) => status(session, { address, secretFile, timeoutMs });
+  if (verb === 'status') {
+    return async (session) => status(session, { address, secretFile, timeoutMs });
+  }
+  const waitMs = (line.number('wait', 0) ?? 60) * 1000;
+  const isCancelled = line.has('cancel');
+  return async (session) => {
+    const secret = await secretOf(secretFile);
+    return drainMember(session, { address, secret, timeoutMs, waitMs, isCancelled });
+  };
+}
+
+async function secretOf(file: string | null): Promise<string | null> {
+  return file === null ? null : (await readFile(file, 'utf8')).trim();
 }
 
 interface Asking {
@@ -59,7 +82,7 @@ interface Asking {
 
 async function status(session: Session, asking: Asking): Promise<number> {
   const { address, secretFile, timeoutMs } = asking;
-  const secret = secretFile === null ? null : (await readFile(secretFile, 'utf8')).trim();
+  const secret = await secretOf(secretFile);
   const first = await askMember(address, { secret, timeoutMs });
   const members = await Promise.all(
     membersOf(first, address).map(async (member): Promise<MemberStatus> => {
