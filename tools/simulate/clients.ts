@@ -206,6 +206,7 @@ export class Clients {
     switch (error.code) {
       case 'TRYAGAIN':
       case 'BUFFERFULL':
+      case 'DISKFULL':
         this.counts.refused += 1;
         // Nothing was done by this attempt; only ids make it safe to go on after one that is open.
         return !operation.isOpen && (!operation.hasIds || this.isEnding);

@@ -9,11 +9,12 @@ import {
   replicaBytes,
   replicaText,
 } from '../../node/src/replication/message-format.ts';
-import type { RaftGroup } from '../../node/src/replication/raft-group.ts';
+import { LogCopies } from '../../node/src/replication/log-copies.ts';
 import { segmentsFolder, segmentFileName } from '../../node/src/storage/names.ts';
 import type { ReplicaPlan } from '../../node/src/storage/storage.ts';
 import { DIRECTORY, SimulatedMember, type World } from './member.ts';
 import { SimulatedNetwork } from './network.ts';
+import { simulatedSegments } from './segment-requests.ts';
 import { Truth } from './truth.ts';
 import { VirtualTime } from './virtual-time.ts';
 
@@ -62,7 +63,7 @@ export class SimulatedCluster implements World {
   /** Partition keys of the streams that clients use. */
   readonly keys: readonly Buffer[];
   readonly lines: string[] = [];
-  /** Copies of segments that were asked for. */
+  /** Copies of segments that came to their end. */
   copies = 0;
   readonly #replicas = new Map<string, number>();
   readonly #copyRandom: Random;
@@ -90,8 +91,12 @@ export class SimulatedCluster implements World {
       (_, number) => new SimulatedMember(number, this.#plans(number), this),
     );
     for (const member of this.members) {
+      let copies: LogCopies | null = null;
+      member.onOpen = (): void => {
+        copies = this.#copiesOf(member);
+      };
       member.pull = (group, from, commit): void => {
-        this.#copy(member, group, from, commit);
+        copies?.begin(group, from, commit);
       };
     }
   }
@@ -203,34 +208,37 @@ export class SimulatedCluster implements World {
     return plans;
   }
 
-  /** Catch-up where the leader has only segments: what it has committed is what was committed. */
-  #copy(member: SimulatedMember, group: RaftGroup, from: string, commit: number): void {
-    const { store, life, number } = member;
-    const leader = this.memberOf(from);
-    const { log } = group;
-    this.copies += 1;
-    this.trace(
-      `member ${String(number)} copies bucket ${String(log.bucket)} up to ${String(commit)}`,
+  /** Catch-up where the leader has only segments. */
+  #copiesOf(member: SimulatedMember): LogCopies {
+    const { number, life } = member;
+    const { time, network } = this;
+    const random = this.#copyRandom;
+    const source = simulatedSegments(
+      { time, network, random, member: (n) => this.member(n) },
+      member,
     );
-    this.time.after(1 + this.#copyRandom.below(40), life, () => {
-      if (member.store !== store || store === null) return;
-      if (this.network.isCut(leader, number) || this.network.isCut(number, leader)) {
-        group.pulled(from, null);
-        return;
-      }
-      // Some copies end early, as where a source fails in the middle.
-      const to = this.#copyRandom.below(4) === 0 ? commit - this.#copyRandom.below(10) : commit;
-      const frames = (this.truth.logs[log.bucket] ?? []).slice(log.committedIndex, to);
-      const bytes = Buffer.concat(frames.map((frame) => frame.bytes));
-      const fault = group.takeCommitted(bytes, 0, bytes.length);
-      if (fault !== null) this.time.fail(new Error(`a copy does not continue the log: ${fault}`));
-      const end = Math.max(log.committedIndex, to);
-      void group.durable(end).then(() => {
-        group.pulled(from, end);
-      });
+    return new LogCopies(source, (_bucket, replica) => String(this.memberOf(replica)), {
+      pieceBytes: (2 << (2 * random.below(3))) * KIB,
+      breathe: () => new Promise((resolve) => time.after(0.05, life, resolve)),
+      onEvent: (event) => {
+        const what = `bucket ${String(event.bucket)} copied to member ${String(number)}`;
+        if (event.kind === 'copied') {
+          this.copies += 1;
+          this.trace(`${what}: ${String(event.bytes)} bytes, up to ${String(event.end.index)}`);
+          return;
+        }
+        this.trace(`${what} from member ${event.member}, in vain: ${event.reason}`);
+        if (!INNOCENT.test(event.reason)) {
+          this.time.fail(new Error(`a copy does not continue the log: ${event.reason}`));
+        }
+      },
     });
   }
 }
+
+/** Copies that end early are begun again; what does not fit a log is nobody's to send. */
+const INNOCENT =
+  /no answer|no such|ends early|ends within|has stopped|aborted|bad descriptor|closed/i;
 
 const replicaName = (member: number, bucket: number): string =>
   replicaText(Buffer.from([0xaa, member + 1, 0, 0, 0, 0, 0, bucket]));

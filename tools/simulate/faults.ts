@@ -1,4 +1,4 @@
-/** What goes wrong, by seed: crashes, power cuts, frozen processes, slow and hanging disks, cut networks, clocks that jump. */
+/** What goes wrong, by seed: crashes, power cuts, frozen processes, slow, hanging, failing and full disks, cut networks, clocks that jump. */
 import { type Random, seededRandom } from '../../common/random.ts';
 import type { SimulatedCluster } from './cluster.ts';
 import type { Crash, SimulatedMember } from './member.ts';
@@ -12,8 +12,8 @@ export class Faults {
   readonly #random: Random;
   /** How often something goes wrong: ms between two faults, at most. */
   readonly #pauseMs: number;
-  /** Disk operations that hang. */
-  readonly #hanging: { end: () => void }[] = [];
+  /** Disk operations that hang or fail. */
+  readonly #diskFaults: { end: () => void }[] = [];
   #isOver = false;
 
   constructor(cluster: SimulatedCluster) {
@@ -54,9 +54,10 @@ export class Faults {
     this.#cluster.trace('faults are over');
     this.#cluster.network.heal();
     this.#cluster.network.weather = fine;
-    for (const fault of this.#hanging) fault.end();
+    for (const fault of this.#diskFaults) fault.end();
     for (const member of this.#cluster.members) {
       member.diskDelayMs = 0;
+      member.limitDisk();
       member.crashAfter(Infinity);
       if (member.life !== null) member.life.frozenUntil = 0;
     }
@@ -133,9 +134,31 @@ export class Faults {
     const fault = member.disk.hangNext({
       operation: this.#pick('writeDurably', 'writeDurably', 'sync', 'write'),
     });
-    this.#hanging.push(fault);
+    this.#diskFaults.push(fault);
     this.#later(1500, () => {
       fault.end();
+    });
+  }
+
+  /** Its process ends, and the next one finds what was not made durable gone, or still in the page cache. */
+  failingDisk(): void {
+    const member = this.#someone();
+    if (member === undefined) return;
+    this.#cluster.trace(`a write or sync of member ${String(member.number)} will fail`);
+    this.#diskFaults.push(member.failSoon());
+  }
+
+  fullDisk(): void {
+    const member = this.#someone();
+    if (member === undefined) return;
+    const freeBytes = this.#random.below(this.#pick(1024, 32 * 1024));
+    this.#cluster.trace(
+      `member ${String(member.number)}'s disk has ${String(freeBytes)} bytes left`,
+    );
+    member.limitDisk(freeBytes);
+    this.#later(3000, () => {
+      member.limitDisk();
+      this.#cluster.trace(`member ${String(member.number)}'s disk has room again`);
     });
   }
 
@@ -279,6 +302,20 @@ const faults: readonly (readonly [string, number, Fault])[] = [
     5,
     (f) => {
       f.hangingDisk();
+    },
+  ],
+  [
+    'failing disk',
+    5,
+    (f) => {
+      f.failingDisk();
+    },
+  ],
+  [
+    'full disk',
+    5,
+    (f) => {
+      f.fullDisk();
     },
   ],
   [

@@ -9,6 +9,7 @@ import { decodeBatch } from '../../node/src/replication/message-format.ts';
 import type { GroupHost, RaftGroup } from '../../node/src/replication/raft-group.ts';
 import type { ReplicaPlan } from '../../node/src/storage/storage.ts';
 import type { Unsynced } from '../../node/src/storage/testing/simulated-file.ts';
+import type { DiskFault } from '../../node/src/storage/testing/disk-fault.ts';
 import { SimulatedFileSystem } from '../../node/src/storage/testing/simulated-file-system.ts';
 import { Subscriptions } from '../../node/src/subscriptions/subscriptions.ts';
 import type { SimulatedNetwork } from './network.ts';
@@ -48,6 +49,8 @@ export class SimulatedMember {
   subscriptions: Subscriptions | null = null;
   /** Added to every operation of the disk. */
   diskDelayMs = 0;
+  /** Why what the present process is told by its disk may end it, or null. */
+  diskFault: string | null = null;
   /** How far the wall clock is off. */
   clockOffsetMs = 0;
   lives = 0;
@@ -72,6 +75,7 @@ export class SimulatedMember {
       monotonic: () => time.now,
     };
     this.disk = new SimulatedFileSystem({
+      capacityBytes: Infinity,
       seed: world.seed * 101 + number,
       schedule: (run) => {
         const delayMs = 0.02 + (this.#random.below(1000) / 1000) * (DISK_MS + this.diskDelayMs);
@@ -109,6 +113,7 @@ export class SimulatedMember {
   start(crashAfter: number | null = null): void {
     assert(this.life === null, 'one process at a time');
     this.lives += 1;
+    this.diskFault = this.disk.capacityBytes === Infinity ? null : 'a full disk';
     const life = new Life(`${String(this.number)}.${String(this.lives)}`);
     this.life = life;
     const { disk } = this;
@@ -120,7 +125,7 @@ export class SimulatedMember {
     });
     this.#world.time.after(0, life, () => {
       this.#open(life).catch((error: unknown) => {
-        if (!life.isDead) this.#world.time.fail(error);
+        this.#failed(life, error);
       });
     });
   }
@@ -162,10 +167,35 @@ export class SimulatedMember {
           this.#down('has closed');
         },
         (error: unknown) => {
-          if (!life.isDead) this.#world.time.fail(error);
+          this.#failed(life, error);
         },
       );
     });
+  }
+
+  /** A write or sync that is still to come fails, and what it should have made durable is not. */
+  failSoon(): DiskFault {
+    this.diskFault = 'a disk that fails';
+    return this.disk.failNext({
+      operation: ['write', 'writeDurably', 'sync', 'syncDirectory'],
+      skip: this.#random.below(40),
+      times: 1 + this.#random.below(3),
+    });
+  }
+
+  /** There is no more room than so many bytes; undefined: enough again. */
+  limitDisk(freeBytes?: number): void {
+    const { disk } = this;
+    const used = disk.paths().reduce((sum, path) => sum + disk.bytes(path).length, 0);
+    disk.capacityBytes = freeBytes === undefined ? Infinity : used + freeBytes;
+    if (freeBytes !== undefined) this.diskFault = 'a full disk';
+  }
+
+  /** What the disk has said ends the process, or is a mistake of ours. */
+  #failed(life: Life, error: unknown): void {
+    if (life.isDead) return;
+    if (this.diskFault === null) this.#world.time.fail(error);
+    else this.#down(`ends, with ${this.diskFault}: ${(error as Error).message}`);
   }
 
   freeze(forMs: number): void {
@@ -194,7 +224,12 @@ export class SimulatedMember {
       clock: this.#clock,
       random: seededRandom(this.#random.below(2 ** 31)),
       onFatal: (error) => {
-        if (!life.isDead) time.fail(error);
+        // The process ends itself, and does what it is about to do until then.
+        if (this.diskFault === null) this.#failed(life, error);
+        else
+          time.after(this.#random.below(20), life, () => {
+            this.#failed(life, error);
+          });
       },
       replication: {
         timing: { electionTicks: ELECTION_TICKS, heartbeatTicks: HEARTBEAT_TICKS },
