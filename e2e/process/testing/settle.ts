@@ -13,14 +13,21 @@ import { WireClient } from '../../testing/wire-client.ts';
 import { checkHistory } from './check-history.ts';
 import type { FinalEvent, History } from './history.ts';
 
-/** Stops the nodes. Throws with what is wrong. */
-export async function settle(cluster: ClusterProcesses, history: History): Promise<void> {
+/**
+ * Stops the nodes. Throws with what is wrong. `isOthers` are streams that others than the history's clients have
+ * written.
+ */
+export async function settle(
+  cluster: ClusterProcesses,
+  history: History,
+  isOthers: (stream: string) => boolean = () => false,
+): Promise<void> {
   await untilEqual(cluster);
   const [first = [], ...others] = await Promise.all(
     cluster.indices.map((index) => everyEvent(cluster.node(index))),
   );
   for (const other of others) assert.deepEqual(other, first, 'copies hold the same events');
-  checkHistory(history, first.map(finalEvent));
+  checkHistory(history, first.map(finalEvent), isOthers);
   const exits = await Promise.all(cluster.indices.map((index) => cluster.node(index).stop()));
   for (const { code } of exits) assert.equal(code, 0, 'a node stops when it is asked to');
   await compareSegments(cluster);
