@@ -41,9 +41,9 @@ export function simulatedSegments(context: RequestContext, asking: SimulatedMemb
                 resolve(value);
               });
             },
-            (error: Error) => {
+            (error: unknown) => {
               reply(() => {
-                reject(error);
+                reject(error instanceof Error ? error : new Error(String(error)));
               });
             },
           );
