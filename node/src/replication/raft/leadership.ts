@@ -182,8 +182,8 @@ export class Leadership {
   copied(to: ReplicaId, index: number | null): void {
     const progress = this.#progress.get(to);
     if (progress?.state !== 'copy') return;
-    progress.endCopy(index === null ? null : Math.min(index, this.#context.commit));
-    this.#sendTo(to);
+    const end = index === null ? null : Math.min(index, this.#context.commit);
+    if (progress.endCopy(end)) this.#sendTo(to);
   }
 
   /** A configuration is in force: forgets who has left, meets who is new. */

@@ -6,7 +6,7 @@
  *   probe ───────────▶ stream     probe ───────────────────────────────▶ copy
  *     ▲                   │         ▲                                      │
  *     └───────────────────┘         └──────────────────────────────────────┘
- *      rejected, or silent                  copied, or failed
+ *      rejected, or silent                     copied
  * ```
  *
  * - `probe`: where the logs agree is not known; one message at a time, without a promise that it fits.
@@ -20,6 +20,9 @@ export const IN_FLIGHT_MAX = 2;
 
 /** Heartbeats after which a copy of which nothing is heard is asked for again: the request or its answer may be lost. */
 const COPY_BEATS = 20;
+
+/** The same after one that has come to nothing. */
+const COPY_AGAIN_BEATS = 5;
 
 /** Heartbeats without an answer to entries after which they count as lost. A slow disk answers late, not never. */
 const SILENT_BEATS = 10;
@@ -103,11 +106,21 @@ export class Progress {
     this.#settle();
   }
 
-  endCopy(index: number | null): void {
-    if (index !== null) this.match = Math.max(this.match, index);
-    this.state = 'probe';
+  /**
+   * True if entries may follow at once. A copy that has come to nothing is asked for again after some heartbeats: at once
+   * would be for ever where nobody can serve it.
+   */
+  endCopy(index: number | null): boolean {
     this.#settle();
+    if (index === null) {
+      this.#beats = COPY_BEATS - COPY_AGAIN_BEATS;
+      return false;
+    }
+    const isNews = index > this.match;
+    this.match = Math.max(this.match, index);
+    this.state = 'probe';
     this.next = this.match + 1;
+    return isNews;
   }
 
   /**

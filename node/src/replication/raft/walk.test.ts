@@ -132,3 +132,31 @@ test('a copy from a later leader says nothing of what this one has not committed
   cluster.sync('a');
   assert.equal(core.commit, commit);
 });
+
+test('a copy that fails is asked for again after a while, not at once', () => {
+  const cluster = new RaftCluster(['a', 'b', 'c'], 1);
+  cluster.campaign('a');
+  cluster.settle();
+  cluster.crash('c');
+  cluster.drop('a>c');
+  for (let i = 0; i < 20; i += 1) cluster.propose('a');
+  cluster.settle();
+  cluster.forget('a');
+  cluster.restart('c');
+  const beat = (): void => {
+    for (let i = 0; i < 2; i += 1) cluster.tick('a');
+    while (cluster.network.length > 0) cluster.deliver(0);
+  };
+  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) beat();
+  const { commit } = cluster.get('a').core;
+  const isAsked = (): boolean => cluster.copies.length > 0;
+  for (const index of [null, 0]) {
+    cluster.copies.splice(0);
+    cluster.copied('a', 'c', index);
+    assert(!isAsked(), `it has got to ${String(index)}`);
+    for (let i = 0; i < 10 && !isAsked(); i += 1) beat();
+    assert(isAsked());
+  }
+  cluster.settle();
+  assert.equal(cluster.get('c').core.commit, commit);
+});

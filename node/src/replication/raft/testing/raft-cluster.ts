@@ -442,14 +442,14 @@ export class RaftCluster {
     if (job === undefined) return;
     const follower = this.replicas.get(job.to);
     if (job.index !== null && follower?.isUp === true) {
-      if (follower.core.durable >= job.index) this.#copied(job, job.index);
+      if (follower.core.durable >= job.index) this.copied(job.from, job.to, job.index);
       else this.copies.push(job);
       return;
     }
     const leader = this.replicas.get(job.from);
     if (leader?.isUp !== true) return;
     if (follower?.isUp !== true) {
-      this.#copied(job, null);
+      this.copied(job.from, job.to, null);
       return;
     }
     const { commit } = leader.core;
@@ -458,7 +458,8 @@ export class RaftCluster {
     this.#drain(follower);
   }
 
-  #copied({ from, to }: Copy, index: number | null): void {
+  /** The leader `from` is told what became of a copy. */
+  copied(from: ReplicaId, to: ReplicaId, index: number | null): void {
     const leader = this.replicas.get(from);
     if (leader?.isUp !== true) return;
     leader.core.step({ kind: 'copied', to, index });
