@@ -7,7 +7,7 @@ import { flags, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { settle } from './testing/settle.ts';
 
-const KILLS = Number(process.env['KILLS'] ?? 4);
+const KILLS = Number(process.env['KILLS'] ?? 3);
 
 describe(`kill -9 of members, seed ${seed}`, { timeout: 60_000 }, () => {
   for (const count of [3, 5]) {

@@ -13,7 +13,7 @@ import { settle } from './testing/settle.ts';
 
 const missing = await Namespaces.missing();
 const options = { timeout: 60_000, ...(missing === null ? {} : { skip: missing }) };
-const ROUNDS = 4;
+const ROUNDS = 3;
 
 interface Network {
   readonly count: number;

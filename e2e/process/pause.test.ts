@@ -10,7 +10,7 @@ import { flags, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { leaderOf, settle, until } from './testing/settle.ts';
 
-const PAUSES = 4;
+const PAUSES = 3;
 const BUCKETS = 4;
 
 describe(`a leader that is stopped for a while, seed ${seed}`, { timeout: 60_000 }, () => {
@@ -24,13 +24,18 @@ describe(`a leader that is stopped for a while, seed ${seed}`, { timeout: 60_000
       const victim = await leaderOf(cluster, bucket);
       if (victim === null) continue;
       const node = cluster.node(victim);
+      const readAll = await load.prepareReads(victim);
+      let reads: Promise<void>;
       node.kill('SIGSTOP');
       try {
         await until(async () => (await leaderOf(cluster, bucket, victim)) !== null);
         await load.acknowledged(50 + random.below(100));
+        // They wait at its door, and are the first thing that it sees of a world in which others lead.
+        reads = readAll();
       } finally {
         node.kill('SIGCONT');
       }
+      await reads;
     }
     await load.acknowledged(100);
     const history = await load.stop();

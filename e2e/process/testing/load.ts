@@ -73,6 +73,21 @@ export class Load implements AsyncDisposable {
     });
   }
 
+  /**
+   * Connects to a node now; what is returned asks it for the versions of all streams, whether it answers at that time or
+   * later.
+   */
+  async prepareReads(index: number): Promise<() => Promise<void>> {
+    const { port, host } = this.#cluster.node(index);
+    const client = await WireClient.connect(port, host);
+    return async () => {
+      const caller = new Caller(client);
+      const streams = Array.from({ length: this.#options.streams }, (_, i) => `stream-${i}`);
+      await Promise.all(streams.map((stream) => this.#readVersion(caller, stream)));
+      client[Symbol.dispose]();
+    };
+  }
+
   /** Ends when no call is under way; rejects with what a client found wrong. */
   async stop(): Promise<History> {
     this.#isStopping = true;
