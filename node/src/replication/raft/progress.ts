@@ -60,7 +60,7 @@ export class Progress {
 
   /** It has answered a heartbeat. Messages that stay unanswered for long may have been lost on the way: they are sent again. */
   beat(): void {
-    // Replies are not counted against messages here: one may answer two, or come twice.
+    // Replies are not counted against messages here: one may come twice.
     const isWaiting = this.state === 'stream' ? this.next > this.match + 1 : this.#inFlight > 0;
     if (!isWaiting) return;
     this.#beats += 1;
@@ -85,6 +85,8 @@ export class Progress {
     const isNews = index > this.match;
     this.match = Math.max(this.match, index);
     this.next = Math.max(this.next, this.match + 1);
+    // One answer may be to two messages.
+    if (this.next === this.match + 1) this.#inFlight = 0;
     if (this.state === 'probe') {
       this.state = 'stream';
       this.#settle();
