@@ -99,6 +99,16 @@ describe('a history', () => {
       both,
       /s 1: no moment/,
     ],
+    [
+      'half a transaction',
+      [append('e0', unknown, [0, 10]), append('e1', unknown, [0, 10])].map((part) => ({
+        ...part,
+        transaction: 'e0',
+      })),
+      [],
+      [event(0)],
+      /1 of 2 events/,
+    ],
     ['seen and lost', [e0], [read(1, [30, 40])], [event(0)], /seen and lost/],
     ['another event seen', [e0], [read(0, [30, 40], { eventIds: ['x'] })], [event(0)], /another/],
   ];

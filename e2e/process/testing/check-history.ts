@@ -21,6 +21,7 @@ export function checkHistory(
   isOthers: (stream: string) => boolean = () => false,
 ): void {
   checkSequences(final);
+  checkTransactions(history.appends, final);
   const streams = groupBy(final, ({ stream }) => stream);
   const appends = groupBy(history.appends, ({ stream }) => stream);
   const reads = groupBy(history.reads, ({ stream }) => stream);
@@ -51,6 +52,21 @@ function checkSequences(final: readonly FinalEvent[]): void {
     final.length,
     'an event is twice',
   );
+}
+
+/** All of a transaction's events are there, one behind the other, or none. */
+function checkTransactions(appends: readonly AppendCall[], final: readonly FinalEvent[]): void {
+  const stored = new Map(final.map((event) => [event.eventId, event]));
+  for (const [transaction, parts] of groupBy(appends, ({ transaction: id }) => id ?? '')) {
+    if (transaction === '') continue;
+    const eventIds = [...new Set(parts.map(({ eventId }) => eventId))];
+    const found = eventIds.flatMap((eventId) => stored.get(eventId) ?? []);
+    const isWhole = found.length === 0 || found.length === eventIds.length;
+    assert.ok(isWhole, `${transaction}: ${found.length} of ${eventIds.length} events are stored`);
+    found.forEach(({ sequence }, i) => {
+      assert.equal(sequence, found[0]!.sequence + i, `${transaction}: something stands in between`);
+    });
+  }
 }
 
 function checkVersions(stream: string, events: readonly FinalEvent[]): void {

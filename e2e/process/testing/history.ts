@@ -21,6 +21,8 @@ export type AppendOutcome =
 export interface AppendCall {
   readonly stream: string;
   readonly eventId: string;
+  /** Of several events that are appended together, the same for each of them. */
+  readonly transaction?: string;
   /** Version that was asked for; null: any. */
   readonly expected: number | null;
   readonly startMs: number;

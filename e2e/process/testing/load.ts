@@ -34,6 +34,9 @@ const CONNECT_MS = 500;
 /** A client that is refused does not ask again at once; nothing depends on how long it waits. */
 const PAUSE_MS = 20;
 const NO_REPLY = 'no reply';
+/** Streams of one partition, which are appended to together only. */
+const JOINT_KEY = '550e8400-e29b-41d4-a716-446655440000';
+const JOINT_STREAMS: readonly string[] = ['joint-a', 'joint-b', 'joint-c'];
 
 const ALLOWED: readonly ErrorCode[] = [
   ...(['WRONGVER', 'TRYAGAIN', 'CLUSTERDOWN', 'INSUFFICIENTREPLICAS'] as const),
@@ -141,18 +144,62 @@ export class Load implements AsyncDisposable {
   async #step(caller: Caller): Promise<void> {
     const stream = `stream-${this.#random.below(this.#options.streams)}`;
     const choice = this.#random.below(100);
-    if (choice < 60) await this.#append(caller, this.#newEvent(stream));
+    if (choice < 8) await this.#appendTogether(caller);
+    else if (choice < 60) await this.#append(caller, this.#newEvent(stream));
     else if (choice < 80) await this.#readVersion(caller, stream);
     else if (choice < 92) await this.#readEvents(caller, stream, false);
     else await this.#readEvents(caller, stream, true);
   }
 
   #newEvent(stream: string): Pick<AppendCall, 'stream' | 'eventId' | 'expected'> {
-    const id = Buffer.alloc(16);
-    this.#random.fill(id);
     const known = this.#versions.get(stream);
     const expected = known === undefined || this.#random.below(2) === 0 ? null : known;
-    return { stream, eventId: uuidText(id), expected };
+    return { stream, eventId: this.#newId(), expected };
+  }
+
+  #newId(): string {
+    const id = Buffer.alloc(16);
+    this.#random.fill(id);
+    return uuidText(id);
+  }
+
+  async #appendTogether(caller: Caller): Promise<void> {
+    const events = JOINT_STREAMS.map((stream) => ({ stream, eventId: this.#newId() }));
+    const transaction = events[0]!.eventId;
+    const startMs = performance.now();
+    const reply = await caller.call(
+      ...['EMAPPEND', JOINT_KEY],
+      ...events.flatMap(({ stream, eventId }) => [stream, 'Happened', 'EVENT_ID', eventId]),
+    );
+    const endMs = performance.now();
+    const outcomes = this.#outcomes(reply, events.length);
+    events.forEach((event, i) => {
+      const outcome = outcomes[i]!;
+      const end = outcome.is === 'unknown' ? Infinity : endMs;
+      this.#appends.push({
+        ...{ ...event, transaction, expected: null, startMs, endMs: end, outcome },
+      });
+      if (outcome.is === 'done') this.#noteDone(event.stream, outcome.version, endMs);
+    });
+    const [first] = outcomes;
+    if (first?.is !== 'done') await this.#noteError('', first!.error, startMs, endMs);
+  }
+
+  #outcomes(reply: unknown, count: number): AppendOutcome[] {
+    if (!(reply instanceof Map)) return Array.from({ length: count }, () => this.#outcome(reply));
+    const {
+      partition_id: partition,
+      first_partition_sequence: first,
+      events,
+    } = Object.fromEntries(reply as Map<string, unknown>) as {
+      partition_id: number;
+      first_partition_sequence: number;
+      events: Map<string, number>[];
+    };
+    return events.map((event, i) => {
+      const version = Number(event.get('stream_version'));
+      return { is: 'done', version, partition, sequence: first + i };
+    });
   }
 
   async #append(
