@@ -81,6 +81,11 @@ async function endDrain(cluster: ClusterProcesses, index: number): Promise<void>
   assert.equal((await fetch(url, { method: 'DELETE' })).status, 204);
 }
 
+async function metricsOf(cluster: ClusterProcesses, index: number): Promise<string> {
+  const { adminPort } = cluster.node(index);
+  return (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+}
+
 /** A node that leads something. */
 async function leaderOf(cluster: ClusterProcesses): Promise<number> {
   for (;;) {
@@ -105,6 +110,11 @@ describe('a node that is drained', { timeout: 60_000 }, () => {
     assert.deepEqual([status.leading, status.blocked], [[], []]);
     const told = await cluster.status(leader);
     assert.deepEqual([told.state, leads(told), told.member], ['draining', 0, status.member]);
+    const metrics = await metricsOf(cluster, leader);
+    assert.match(metrics, /^sierradb_draining 1$/m);
+    assert.match(metrics, /^sierradb_replicas\{role="leader"\} 0$/m);
+    assert.match(metrics, /^sierradb_replicas\{role="follower"\} 4$/m);
+    assert.match(metrics, /^sierradb_leader_changes_total [1-9]/m);
     await load.acknowledged(500);
     const drainMs = load.slowestMs;
     load.slowestMs = 0;

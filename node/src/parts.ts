@@ -113,6 +113,10 @@ class Membership implements ClusterPart {
     return this.#node.peers.statistics();
   }
 
+  statistics(): ReturnType<ClusterPart['statistics']> {
+    return this.#node.statistics();
+  }
+
   leave(): Promise<void> {
     return this.#node.leave();
   }

@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Address, ClusterConfig, NodeConfig } from './config.ts';
 import { formatAddress } from './config.ts';
+import type { ClusterStatistics } from './cluster/cluster-statistics.ts';
 import type { StoreEnvironment, StoreOptions } from './engine/options.ts';
 import type { EventStore } from './engine/types.ts';
 import { openAdmin, type Admin } from './http/admin.ts';
@@ -43,6 +44,8 @@ export interface ClusterPart extends Pick<NodeParts, 'openStore' | 'openListener
   isReady(): boolean;
   /** What was sent to other members, by member id. */
   peerCounts(): ReadonlyMap<string, PeerCounts>;
+  /** What its replica groups do now. */
+  statistics(): ClusterStatistics;
   /** Hands over what it leads; the store may be closed then. */
   leave(): Promise<void>;
   close(): Promise<void>;
@@ -210,6 +213,7 @@ class SierraNode implements RunningNode {
       const cluster = await parts.openCluster(this.#config, { ...config, secret }, context);
       this.#cluster = cluster;
       this.#metrics.peers.watch(() => cluster.peerCounts());
+      this.#metrics.cluster.watch(() => cluster.statistics());
     } catch (error) {
       throw StartError.ofDirectory(error, directory);
     }

@@ -35,6 +35,7 @@ import { takesAssignment } from './assignment-rules.ts';
 import { assignmentOf } from './assignment-shape.ts';
 import { Forming } from './forming-loop.ts';
 import { claimDirectory } from './claim-directory.ts';
+import { clusterStatistics, type ClusterStatistics, LeaderTally } from './cluster-statistics.ts';
 import { Drain } from './drain.ts';
 import { drainStatus } from './drain-status.ts';
 import { handOver } from './hand-over.ts';
@@ -112,6 +113,7 @@ export class ClusterNode implements MemberService, ClusterView {
     const preferred = this.#directory?.preferredReplica(bucket) ?? null;
     return preferred !== null && this.#isWilling(bucket, preferred) ? preferred : null;
   });
+  readonly #tally = new LeaderTally();
   readonly #drain = new Drain({
     groups: () => this.#store.groups(),
     isWilling: (bucket, replica) => this.#isWilling(bucket, replica),
@@ -293,6 +295,16 @@ export class ClusterNode implements MemberService, ClusterView {
     };
   }
 
+  statistics(): ClusterStatistics {
+    return clusterStatistics({
+      groups: this.#store.groups(),
+      tally: this.#tally,
+      copies: this.peers.copies,
+      memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
+      isDraining: this.#drain.isOn,
+    });
+  }
+
   putAssignment(update: AssignmentUpdate): Promise<void> {
     const taking = this.#taking.then(() => this.#take(update));
     this.#taking = taking.catch(() => undefined);
@@ -385,7 +397,10 @@ export class ClusterNode implements MemberService, ClusterView {
   }
 
   *#ticking(): Generator<RaftGroup> {
-    yield* this.#store.groups();
+    for (const group of this.#store.groups()) {
+      this.#tally.look(group);
+      yield group;
+    }
     this.#leaders.look();
     this.#drain.look();
     this.#ticks += 1;

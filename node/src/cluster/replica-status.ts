@@ -27,7 +27,8 @@ export function replicaStatus(group: RaftGroup, directory: MemberDirectory): Rep
   };
 }
 
-function roleOf({ state, core, replicaId }: RaftGroup): ReplicaStatus['role'] {
+/** What a replica does. */
+export function roleOf({ state, core, replicaId }: RaftGroup): ReplicaStatus['role'] {
   if (state === 'leading') return 'leader';
   if (state !== 'following') return state;
   if (core.configuration.learners.includes(replicaId)) return 'learner';

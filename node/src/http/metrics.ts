@@ -7,6 +7,7 @@ import type { CacheStatistics, StoreStatistics } from '../engine/types.ts';
 import type { StorageObserver } from '../storage/observer.ts';
 import { byteBounds, latencyBounds, recordBounds } from './bounds.ts';
 import { CheapHistogram, type Buckets } from './cheap-histogram.ts';
+import { ClusterMetrics } from './cluster-metrics.ts';
 import { addCounter, CommandMetrics } from './command-metrics.ts';
 import { PeerMetrics } from './peer-metrics.ts';
 import { SubscriptionMetrics } from './subscription-metrics.ts';
@@ -22,6 +23,7 @@ export class NodeMetrics implements StorageObserver {
   readonly commands: CommandMetrics = new CommandMetrics(this.registry);
   readonly subscriptions: SubscriptionMetrics = new SubscriptionMetrics(this.registry);
   readonly peers: PeerMetrics = new PeerMetrics(this.registry);
+  readonly cluster: ClusterMetrics = new ClusterMetrics(this.registry);
   readonly #syncSeconds: Buckets;
   readonly #roundRecords: Buckets;
   readonly #roundBytes: Buckets;

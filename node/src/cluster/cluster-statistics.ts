@@ -1,0 +1,77 @@
+/** What a member measures of its replica groups; `http/cluster-metrics.ts` shows it. */
+import type { LogCopies } from '../replication/log-copies.ts';
+import type { RaftGroup } from '../replication/raft-group.ts';
+import type { ReplicaId } from '../replication/raft/types.ts';
+import { followersOf, roleOf } from './replica-status.ts';
+
+export interface ClusterStatistics {
+  /** Replicas here by role; one that stops counts nowhere. */
+  readonly replicas: Readonly<Record<'leader' | 'follower' | 'candidate' | 'learner', number>>;
+  /** Buckets held here of which no leader is known here. */
+  readonly leaderless: number;
+  /** Since the start. */
+  readonly electionsWon: number;
+  readonly leaderChanges: number;
+  /** Entries in the logs of leaders here that are not committed yet. */
+  readonly uncommitted: number;
+  /** By member id: what the one of its replicas that lacks most lacks of a log that is led here, entries. */
+  readonly lag: ReadonlyMap<string, number>;
+  /** Replicas that copy segments or wait for their turn; bytes and failures since the start. */
+  readonly catchUp: {
+    readonly replicas: number;
+    readonly bytes: number;
+    readonly failures: number;
+  };
+  readonly isDraining: boolean;
+}
+
+/** Counts elections and leaders as this member hears of them. */
+export class LeaderTally {
+  electionsWon = 0;
+  leaderChanges = 0;
+  /** By bucket: the latest leader and its term. */
+  readonly #known = new Map<number, { readonly leader: ReplicaId; readonly term: number }>();
+
+  /** To be called at every tick: a leadership that is shorter is nobody's news. */
+  look({ core, log, replicaId }: RaftGroup): void {
+    const { leader, term } = core;
+    if (leader === null) return;
+    const known = this.#known.get(log.bucket);
+    if (known?.leader === leader && known.term === term) return;
+    this.#known.set(log.bucket, { leader, term });
+    if (leader === replicaId) this.electionsWon += 1;
+    if (known !== undefined && known.leader !== leader) this.leaderChanges += 1;
+  }
+}
+
+export interface StatisticsSource {
+  readonly groups: Iterable<RaftGroup>;
+  readonly tally: LeaderTally;
+  readonly copies: Pick<LogCopies, 'active' | 'bytes' | 'failures'>;
+  readonly memberOf: (bucket: number, replica: ReplicaId) => string | null;
+  readonly isDraining: boolean;
+}
+
+export function clusterStatistics(source: StatisticsSource): ClusterStatistics {
+  const { groups, tally, copies, memberOf, isDraining } = source;
+  const replicas = { leader: 0, follower: 0, candidate: 0, learner: 0 };
+  const lag = new Map<string, number>();
+  let [leaderless, uncommitted] = [0, 0];
+  for (const group of groups) {
+    const { core, log } = group;
+    const role = roleOf(group);
+    if (role !== 'starting' && role !== 'stopped') replicas[role] += 1;
+    if (core.leader === null) leaderless += 1;
+    if (core.role === 'leader') uncommitted += log.endIndex - core.commit;
+    for (const [id, { match }] of followersOf(group)) {
+      const member = memberOf(log.bucket, id);
+      if (member !== null) lag.set(member, Math.max(lag.get(member) ?? 0, log.endIndex - match));
+    }
+  }
+  const { electionsWon, leaderChanges } = tally;
+  const catchUp = { replicas: copies.active, bytes: copies.bytes, failures: copies.failures };
+  return {
+    ...{ replicas, leaderless, electionsWon, leaderChanges, uncommitted, lag, catchUp },
+    isDraining,
+  };
+}
