@@ -273,10 +273,11 @@ export class BucketWriter {
     const key = keyText(copy);
     let loading = this.#loading.get(key);
     if (loading === undefined) {
+      const { age } = heads;
       loading = search
         .findHead(copy)
         .then((stored) => {
-          if (heads.get(hash, copy) !== undefined) return;
+          if (heads.get(hash, copy) !== undefined || heads.age !== age) return;
           const partitionKey = stored === null ? null : keyText(stored.partitionKey);
           heads.add(hash, copy, stored?.version ?? -1, partitionKey);
         })

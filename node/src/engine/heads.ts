@@ -46,6 +46,7 @@ export class Heads {
   readonly #appliedIndex: () => number;
   #young = newGeneration();
   #old = newGeneration();
+  #age = 0;
 
   constructor(max: number, appliedIndex: () => number) {
     this.#generationMax = Math.max(16, max);
@@ -54,6 +55,18 @@ export class Heads {
 
   get size(): number {
     return this.#young.heads.length + this.#old.heads.length;
+  }
+
+  /** Rises when all heads are forgotten: what was looked up before is not to be added. */
+  get age(): number {
+    return this.#age;
+  }
+
+  /** Forgets all of them: damage that hid events is gone. Nothing is in flight then, a damaged bucket takes no appends. */
+  forget(): void {
+    this.#young = newGeneration();
+    this.#old = newGeneration();
+    this.#age += 1;
   }
 
   /** `hash` is the stream id's {@link hashBytes}. */

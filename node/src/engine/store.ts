@@ -318,6 +318,9 @@ export class Store implements EventStore, AsyncDisposable {
     group.onStateChange = (state): void => {
       if (state !== 'leading') writer.discard(leadershipLost());
     };
+    group.onHealed = (): void => {
+      heads.forget();
+    };
     group.onCommitted = (bytes, at): void => {
       writer.applied(bytes, at);
       feeds.applied(bytes, at);

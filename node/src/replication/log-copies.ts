@@ -178,7 +178,7 @@ const BUSY_TURNS = 3;
 const BUSY_MS = 1;
 
 /** One turn of the event loop while the node has nothing else to do, several while it has. */
-async function breatheWhileBusy(): Promise<void> {
+export async function breatheWhileBusy(): Promise<void> {
   for (let i = 0; i < BUSY_TURNS; i += 1) {
     const before = performance.now();
     await new Promise(setImmediate);

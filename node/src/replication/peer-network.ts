@@ -21,6 +21,7 @@ import { defaultPeerLimits, Peer, type PeerLimits } from './peer.ts';
 import { type ByteRange, PeerError, type PeerRequests, type Sender } from './peer-requests.ts';
 import type { GroupHost, RaftGroup } from './raft-group.ts';
 import type { ReplicaId } from './raft/types.ts';
+import { SegmentHealing, type SegmentHealingOptions } from './segment-healing.ts';
 import { peerSegments } from './segment-requests.ts';
 
 export interface PeerNetworkOptions {
@@ -35,6 +36,7 @@ export interface PeerNetworkOptions {
   readonly random: Random;
   readonly limits?: Partial<PeerLimits>;
   readonly copies?: Partial<LogCopyOptions>;
+  readonly healing?: Partial<SegmentHealingOptions>;
   /** A group's log does not continue its leader's. */
   readonly onDiverged?: (group: RaftGroup, reason: string) => void;
 }
@@ -51,6 +53,8 @@ export interface PeerStatistics {
 export class PeerNetwork implements GroupHost, PeerRequests {
   readonly random: Random;
   readonly copies: LogCopies;
+  /** Of damaged replicas; whoever ticks the groups has it look at them now and then. */
+  readonly healing: SegmentHealing;
   readonly #options: PeerNetworkOptions;
   readonly #limits: PeerLimits;
   readonly #peers = new Map<string, Peer>();
@@ -65,7 +69,9 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     this.#options = options;
     this.random = options.random;
     this.#limits = { ...defaultPeerLimits, ...options.limits };
-    this.copies = new LogCopies(peerSegments(this), options.memberOf, options.copies);
+    const segments = peerSegments(this);
+    this.copies = new LogCopies(segments, options.memberOf, options.copies);
+    this.healing = new SegmentHealing(segments, options.memberOf, options.healing);
   }
 
   /** Where messages go from now on. */
@@ -154,6 +160,7 @@ export class PeerNetwork implements GroupHost, PeerRequests {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.copies.close();
+    await this.healing.close();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
   }

@@ -70,6 +70,8 @@ export class RaftGroup implements ReplicatedLog {
   readonly replicaId: ReplicaId;
   onCommitted: ApplyFrame = () => undefined;
   onStateChange: (state: GroupState) => void = () => undefined;
+  /** Damage that hid events is gone: what was known of them may be wrong. */
+  onHealed: () => void = () => undefined;
   readonly #core: RaftCore;
   readonly #host: GroupHost;
   #state: GroupState = 'starting';
@@ -110,6 +112,12 @@ export class RaftGroup implements ReplicatedLog {
       const { votedFor: id } = vote;
       const known = { term: vote.term, votedFor: id === null ? null : replicaText(id) };
       this.#step({ kind: 'voteDurable', vote: known });
+    };
+    log.onDamaged = (): void => {
+      // Readers meet damage at any time, also in the middle of a step.
+      setImmediate(() => {
+        if (log.quarantined && !log.isAlone) this.#step({ kind: 'damaged', isDamaged: true });
+      });
     };
     log.onApplied = (bytes, at, segment, offset): void => {
       this.onCommitted(bytes, at, segment, offset);
@@ -249,8 +257,11 @@ export class RaftGroup implements ReplicatedLog {
     return fault;
   }
 
-  damaged(isDamaged: boolean): void {
-    this.#step({ kind: 'damaged', isDamaged });
+  /** The log is whole again: a replica that did not take part because of it does so from now on. */
+  healed(): void {
+    this.onHealed();
+    if (this.#state === 'starting') void this.start();
+    else this.#step({ kind: 'damaged', isDamaged: false });
   }
 
   stop(): void {

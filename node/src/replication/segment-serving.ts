@@ -20,7 +20,8 @@ export function listSegments(log: BucketLog): SegmentListing[] {
 }
 
 /**
- * Bytes `from` to `to` (exclusive), fewer where the file has no more yet; null where there is no such segment. Not through the
+ * Bytes `from` to `to` (exclusive), fewer where nothing more is committed; null where there is no such segment. What is asked
+ * for beyond the file's end is written first: a replica that heals may need what this one had no reason to write yet. Not through the
  * block cache: what is copied once would displace what clients read.
  */
 export async function readSegment(
@@ -30,6 +31,7 @@ export async function readSegment(
   to: number,
 ): Promise<Buffer | null> {
   assert(from >= 0 && from <= to, 'a range goes up');
+  if (to > (fileOf(log, segment)?.length ?? 0)) await log.settle();
   const file = fileOf(log, segment);
   if (file === null) return null;
   const end = Math.min(to, file.length);

@@ -55,6 +55,7 @@ import type { SealedSegments } from './sealed-segments.ts';
 import { SegmentWriting } from './segment-writing.ts';
 import { type SegmentHeader, segmentHeaderBytes, UNKNOWN_SEQUENCE } from './segment-format.ts';
 import { KnownDamage } from './known-damage.ts';
+import { LogHealing } from './log-healing.ts';
 import { LogHistory, type PlacedConfiguration } from './log-history.ts';
 import { type Chunk, type FrameRange, Tail } from './tail.ts';
 import type { UncommittedRoom } from './uncommitted-room.ts';
@@ -127,6 +128,8 @@ export class BucketLog extends KnownDamage implements JournalParty {
   #end: MutablePosition;
   #committed: MutablePosition;
   readonly #writing: SegmentWriting;
+  /** Mends damaged segments from other replicas. */
+  readonly healing: LogHealing;
   /** Next sequence per partition slot, counting every frame, and counting committed ones only. */
   readonly #next: number[];
   readonly #appliedNext: number[];
@@ -172,6 +175,9 @@ export class BucketLog extends KnownDamage implements JournalParty {
     );
     this.#next = [...nextSequences];
     this.#appliedNext = [...nextSequences];
+    this.healing = new LogHealing(this, this.#tail, this.#writing, {
+      ...{ ...settings, ...context, next: this.#next, appliedNext: this.#appliedNext },
+    });
   }
 
   get vote(): VoteRecord {
@@ -324,13 +330,9 @@ export class BucketLog extends KnownDamage implements JournalParty {
   }
 
   durable(mark: number): void {
-    for (
-      let next = this.#votes[0];
-      next !== undefined && next.mark <= mark;
-      next = this.#votes[0]
-    ) {
-      this.#votes.shift();
-      this.onVoteDurable(next.vote);
+    while ((this.#votes[0]?.mark ?? Infinity) <= mark) {
+      const durable = this.#votes.shift();
+      if (durable !== undefined) this.onVoteDurable(durable.vote);
     }
     this.onDurable(this.#marks.durable(mark));
     this.#writing.committed();
@@ -464,6 +466,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
   }
 
   async close(): Promise<void> {
+    await this.healing.close();
     await this.#writing.stop();
     for (const segment of [...this.young]) await segment.close();
   }
@@ -584,9 +587,7 @@ export class BucketLog extends KnownDamage implements JournalParty {
   }
 
   #youngOf(segment: number): YoungSegment {
-    const last = this.young.at(-1);
-    if (last?.number === segment) return last;
-    const found = this.young.find((candidate) => candidate.number === segment);
+    const found = this.young.findLast((candidate) => candidate.number === segment);
     assert(found !== undefined, 'the segment is young');
     return found;
   }

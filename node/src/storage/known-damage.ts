@@ -7,6 +7,8 @@ import type { DamageError } from './errors.ts';
  */
 export class KnownDamage {
   readonly damage: DamagedRange[] = [];
+  /** Called when a reader, the scrub or sealing has met damage. */
+  onDamaged: () => void = () => undefined;
   #hiddenUntil: { readonly segment: number; readonly offset: number } | null = null;
   /** Slots of partitions whose latest events may be among what is hidden. */
   readonly #unsure = new Set<number>();
@@ -42,6 +44,24 @@ export class KnownDamage {
   noteDamage({ segment, offset, reason }: DamageError): void {
     if (this.damage.some((range) => range.segment === segment && range.from === offset)) return;
     this.damage.push({ segment, from: offset, to: offset + 1, reason });
+    this.onDamaged();
+  }
+
+  /** Whether the latest event of every partition is known. */
+  get isEverySlotSure(): boolean {
+    return this.#unsure.size === 0;
+  }
+
+  /** A whole segment stands in the place of the damaged one. What was hidden stays so until {@link noLongerDamaged}. */
+  segmentHealed(segment: number): void {
+    const left = this.damage.filter((range) => range.segment !== segment);
+    this.damage.splice(0, this.damage.length, ...left);
+  }
+
+  /** Nothing is damaged, and nothing hidden: the indexes know every frame, the log its sequences. */
+  noLongerDamaged(): void {
+    this.#hiddenUntil = null;
+    this.#unsure.clear();
   }
 
   protected isSlotSure(slot: number): boolean {

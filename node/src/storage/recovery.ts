@@ -51,7 +51,12 @@ import {
   type LogPosition,
 } from './journal-format.ts';
 import { type JournalScan, replayJournal } from './journal-scan.ts';
-import { journalFileName, parseSegmentFileName, segmentFileName } from './names.ts';
+import {
+  isReplacementFileName,
+  journalFileName,
+  parseSegmentFileName,
+  segmentFileName,
+} from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import { SegmentFrames } from './segment-frames.ts';
 import type { SealedSegments } from './sealed-segments.ts';
@@ -339,6 +344,7 @@ export async function removeStrays(
   if (last.written > 0) await last.cutToWritten();
   let removed = 0;
   for (const name of await files.list(folder)) {
+    if (isReplacementFileName(name)) await files.remove(`${folder}/${name}`);
     const number = parseSegmentFileName(name);
     if (number === null || number < last.number || (number === last.number && last.written > 0))
       continue;

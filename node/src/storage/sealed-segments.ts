@@ -21,7 +21,8 @@ export interface SealedSegment {
   readonly number: number;
   /** Replaced when it had to be built again. */
   index: SegmentIndex;
-  readonly file: CachedFile;
+  /** Replaced when the file was. */
+  file: CachedFile;
 }
 
 /** How sealing ended: index files are in place, or the segment is damaged, or the store stopped meanwhile. */
@@ -186,6 +187,22 @@ export class SealedSegments {
     this.segments.sort((a, b) => a.number - b.number);
     this.#context.streamFilters.add(index);
     this.#context.eventFilters.add(index);
+  }
+
+  /** The segment's file was replaced by a whole one of `end` bytes, or put where none was: its index files are built anew. */
+  async replaced(number: number, end: number): Promise<void> {
+    const { folder, cache, openFiles, builds } = this.#context;
+    const path = `${folder}/${segmentFileName(number)}`;
+    await openFiles.forget(path);
+    const segment = this.find(number);
+    if (segment === undefined) {
+      await builds.build(folder, number, end);
+      await this.admit(number, end, true);
+      return;
+    }
+    cache.forget(segment.file);
+    segment.file = openFiles.get(path, end);
+    await this.#rebuild(segment, 'the segment was replaced');
   }
 
   /** Gives an ended, synced segment its index files, one segment at a time, in the background. */

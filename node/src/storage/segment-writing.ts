@@ -87,6 +87,20 @@ export class SegmentWriting {
     this.#endPause?.();
   }
 
+  /** Does `work` while nothing is written. Rejects as it does. */
+  async exclusively(work: () => Promise<void>): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+    if (this.#stopped) throw new Error('the log has stopped');
+    const done = work();
+    this.#writing = done
+      .catch(() => undefined)
+      .finally(() => {
+        this.#writing = null;
+        this.committed();
+      });
+    await done;
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#writing;

@@ -12,7 +12,8 @@ import { YoungIndex } from './young-index.ts';
 
 export class YoungSegment {
   readonly number: number;
-  readonly header: SegmentHeader;
+  /** Final when the file has it. */
+  header: SegmentHeader;
   readonly index: YoungIndex;
   readonly cached: CachedFile;
   /** Where it ends, once the log has gone on in the next segment. */

@@ -90,6 +90,11 @@ export class TestMembers {
     return Array.from({ length: this.options.count }, (_, i) => `m${String(i)}`);
   }
 
+  /** A member's files are in `/disk`. */
+  disk(name: string): MemoryFileSystem {
+    return this.#disks.get(name) ?? assert.fail(`${name} has no disk`);
+  }
+
   /** Opens a member on the disk that it has, or on an empty one. */
   async start(name: string): Promise<TestMember> {
     const { bucketCount, partitionCount, segmentBytes } = this.options;
@@ -125,7 +130,7 @@ export class TestMembers {
         },
       },
     );
-    const ticker = new Ticker(() => this.#ticking(store), TICK_MS);
+    const ticker = new Ticker(() => this.#ticking(name, store), TICK_MS);
     member = { name, network, server, store, ticker };
     network.attach(groupOf);
     this.members.set(name, member);
@@ -190,8 +195,9 @@ export class TestMembers {
     while (!condition()) await this.#moved.promise;
   }
 
-  *#ticking(store: Store): Generator<RaftGroup> {
+  *#ticking(name: string, store: Store): Generator<RaftGroup> {
     yield* store.groups();
+    this.members.get(name)?.network.healing.look(store.groups());
     this.#move();
   }
 
