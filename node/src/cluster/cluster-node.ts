@@ -25,6 +25,7 @@ import type { StoreEnvironment } from '../engine/options.ts';
 import { PeerNetwork } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
+import type { HealingEvent } from '../replication/segment-healing.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
 import { defaultTiming, TICK_MS, Ticker } from '../replication/ticker.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
@@ -87,6 +88,14 @@ export interface GroupStore {
 
 export type Replication = NonNullable<StoreEnvironment['replication']>;
 
+const healingLog =
+  (log: ClusterLog) =>
+  ({ kind, ...facts }: HealingEvent): void => {
+    if (kind === 'replaced') log.info(facts, 'a damaged segment was replaced');
+    else if (kind === 'healed') log.info(facts, 'a quarantined bucket has healed');
+    else log.warn(facts, 'a quarantined bucket could not be healed, it is tried again');
+  };
+
 const TICKS_PER_SECOND = 1000 / TICK_MS;
 
 const NOBODY: GroupStore = { group: () => undefined, groups: () => [] };
@@ -148,6 +157,7 @@ export class ClusterNode implements MemberService, ClusterView {
       // Nodes that form know each other by address only.
       addressOf: (member) => (member.includes(':') ? member : this.#addressOf(member)),
       random: options.random,
+      healing: { onEvent: healingLog(options.log) },
       onDiverged: ({ log }, reason) => {
         options.log.error({ bucket: log.bucket, reason }, 'a log does not continue its leader’s');
       },
@@ -226,6 +236,7 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#ticker = null;
     for (const group of this.#store.groups()) group.stop();
     this.#store = NOBODY;
+    await this.peers.healing.close();
   }
 
   /** Ends what {@link leave} has left: requests and connections. */
@@ -404,6 +415,8 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#leaders.look();
     this.#drain.look();
     this.#ticks += 1;
-    if (this.#ticks % TICKS_PER_SECOND === 0) this.#preference.look(this.#store.groups());
+    if (this.#ticks % TICKS_PER_SECOND !== 0) return;
+    this.#preference.look(this.#store.groups());
+    this.peers.healing.look(this.#store.groups());
   }
 }
