@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 
 import { seededRandom } from '../../common/random.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
-import { flags, seed } from './testing/fault-test.ts';
+import { flags, limits, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { settle } from './testing/settle.ts';
 
@@ -76,10 +76,10 @@ const missing = await SmallDisk.create().then(
   },
   (error: unknown) => `a small file system cannot be mounted here: ${(error as Error).message}`,
 );
-const options = { timeout: 60_000, ...(missing === null ? {} : { skip: missing }) };
+const options = missing === null ? {} : { skip: missing };
 
 describe(`a full disk, seed ${seed}`, options, () => {
-  it('costs nothing that was acknowledged, and heals when there is space', async (t) => {
+  it('costs nothing that was acknowledged, and heals when there is space', limits, async (t) => {
     const random = seededRandom(seed);
     await using disk = await SmallDisk.create();
     const places = [{}, { directory: disk.directory }];

@@ -3,15 +3,15 @@ import { describe, it } from 'node:test';
 
 import { seededRandom } from '../../common/random.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
-import { flags, seed } from './testing/fault-test.ts';
+import { flags, limits, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { settle } from './testing/settle.ts';
 
 const KILLS = Number(process.env['KILLS'] ?? 3);
 
-describe(`kill -9 of members, seed ${seed}`, { timeout: 60_000 }, () => {
+describe(`kill -9 of members, seed ${seed}`, () => {
   for (const count of [3, 5]) {
-    it(`loses nothing of ${count} nodes`, async (t) => {
+    it(`loses nothing of ${count} nodes`, limits, async (t) => {
       const random = seededRandom(seed);
       await using cluster = await ClusterProcesses.start(count, flags);
       await using load = new Load(cluster, random);

@@ -6,13 +6,13 @@ import { describe, it, type TestContext } from 'node:test';
 
 import { type Random, seededRandom } from '../../common/random.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
-import { flags, seed } from './testing/fault-test.ts';
+import { flags, limits, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { Namespaces } from './testing/namespaces.ts';
 import { settle } from './testing/settle.ts';
 
 const missing = await Namespaces.missing();
-const options = { timeout: 60_000, ...(missing === null ? {} : { skip: missing }) };
+const options = missing === null ? {} : { skip: missing };
 const ROUNDS = 3;
 
 interface Network {
@@ -44,7 +44,7 @@ const others = (index: number, count: number): number[] =>
   Array.from({ length: count }, (_, other) => other).filter((other) => other !== index);
 
 describe(`a network that loses what is sent, seed ${seed}`, options, () => {
-  it('a member that is cut off from the others', async (t) => {
+  it('a member that is cut off from the others', limits, async (t) => {
     await withFaults(t, 3, async ({ count, namespaces, random }, load) => {
       const alone = random.below(count);
       for (const other of others(alone, count)) {
@@ -55,7 +55,7 @@ describe(`a network that loses what is sent, seed ${seed}`, options, () => {
     });
   });
 
-  it('a member that hears and is not heard, or the other way round', async (t) => {
+  it('a member that hears and is not heard, or the other way round', limits, async (t) => {
     await withFaults(t, 3, async ({ count, namespaces, random }, load) => {
       const one = random.below(count);
       const isHeard = random.below(2) === 0;
@@ -66,17 +66,21 @@ describe(`a network that loses what is sent, seed ${seed}`, options, () => {
     });
   });
 
-  it('two members that do not reach each other, and a third that reaches both', async (t) => {
-    await withFaults(t, 3, async ({ count, namespaces, random }, load) => {
-      const between = random.below(count);
-      const [one, two] = others(between, count) as [number, number];
-      await namespaces.cut(one, two);
-      if (random.below(2) === 0) await namespaces.cut(two, one);
-      await load.acknowledged(100 + random.below(100));
-    });
-  });
+  it(
+    'two members that do not reach each other, and a third that reaches both',
+    limits,
+    async (t) => {
+      await withFaults(t, 3, async ({ count, namespaces, random }, load) => {
+        const between = random.below(count);
+        const [one, two] = others(between, count) as [number, number];
+        await namespaces.cut(one, two);
+        if (random.below(2) === 0) await namespaces.cut(two, one);
+        await load.acknowledged(100 + random.below(100));
+      });
+    },
+  );
 
-  it('links that are slow and lose packets, and some that fail for a moment', async (t) => {
+  it('links that are slow and lose packets, and some that fail for a moment', limits, async (t) => {
     let isFirst = true;
     await withFaults(t, 3, async ({ count, namespaces, random }, load) => {
       if (isFirst) for (let index = 0; index < count; index += 1) await namespaces.slow(index);

@@ -6,15 +6,15 @@ import { describe, it } from 'node:test';
 
 import { seededRandom } from '../../common/random.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
-import { flags, seed } from './testing/fault-test.ts';
+import { flags, limits, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { leaderOf, settle, until } from './testing/settle.ts';
 
 const PAUSES = 3;
 const BUCKETS = 4;
 
-describe(`a leader that is stopped for a while, seed ${seed}`, { timeout: 60_000 }, () => {
-  it('is replaced, and takes nothing back when it goes on', async (t) => {
+describe(`a leader that is stopped for a while, seed ${seed}`, () => {
+  it('is replaced, and takes nothing back when it goes on', limits, async (t) => {
     const random = seededRandom(seed);
     await using cluster = await ClusterProcesses.start(3, flags);
     await using load = new Load(cluster, random, { clients: 9 });

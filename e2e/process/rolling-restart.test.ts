@@ -7,15 +7,15 @@ import { describe, it } from 'node:test';
 
 import { seededRandom } from '../../common/random.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
-import { flags, seed } from './testing/fault-test.ts';
+import { flags, limits, seed } from './testing/fault-test.ts';
 import { Load } from './testing/load.ts';
 import { settle } from './testing/settle.ts';
 
 /** Nine restarts in which each of the six orders of three nodes occurs. */
 const ORDER: readonly number[] = [0, 1, 2, 0, 1, 0, 2, 1, 0];
 
-describe(`rolling restarts, seed ${seed}`, { timeout: 60_000 }, () => {
-  it('lose nothing in any order, and refuse little', async (t) => {
+describe(`rolling restarts, seed ${seed}`, () => {
+  it('lose nothing in any order, and refuse little', limits, async (t) => {
     const random = seededRandom(seed);
     await using cluster = await ClusterProcesses.start(3, flags);
     const allowed = ['WRONGVER', 'TRYAGAIN', 'QUORUMFAILED'] as const;

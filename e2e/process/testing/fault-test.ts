@@ -8,3 +8,6 @@ export const flags: readonly string[] = [
   ...['--set', 'segment.size_bytes=128KiB', '--set', 'journal.file_bytes=1MiB'],
   ...['--set', 'network.request_timeout_ms=1000', '--set', 'disk.reserve_bytes=0'],
 ];
+
+/** Each takes about ten seconds on two idle cores. */
+export const limits = { timeout: 90_000 } as const;
