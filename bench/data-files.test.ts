@@ -23,6 +23,10 @@ test('two nodes differ where a segment of theirs does', async () => {
     assert.match((await firstDifference(one, other)) ?? '', /^only one has .*1\.log$/);
     await write(other, 1, 'mere');
     assert.match((await firstDifference(one, other)) ?? '', /1\.log, 4 and 4 bytes, at 1$/);
+    await write(other, 1, `more${'.'.repeat(4096)}`);
+    assert.equal(await firstDifference(one, other), null);
+    await write(other, 1, `more${'.'.repeat(4097)}`);
+    assert.match((await firstDifference(one, other)) ?? '', /1\.log, 4 and 4101 bytes, at 4$/);
   } finally {
     await rm(root, { recursive: true, force: true });
   }

@@ -60,7 +60,13 @@ function logsOf(directory: string): string[] {
     .sort();
 }
 
-/** What distinguishes the segments of two nodes; null where all have the same bytes. Neither node may be running. */
+/** Frames with which leaders begin, when nodes stop one after the other: the last one to stop has some that others lack. */
+const LEADERS_BYTES_MAX = 4096;
+
+/**
+ * What distinguishes the segments of two nodes; null where all have the same bytes, but for the first entries of the last
+ * leaders. Neither node may be running.
+ */
 export async function firstDifference(first: string, second: string): Promise<string | null> {
   const [logs, others] = [logsOf(first), logsOf(second)];
   for (const log of new Set([...logs, ...others])) {
@@ -69,8 +75,10 @@ export async function firstDifference(first: string, second: string): Promise<st
       readFile(join(first, log)),
       readFile(join(second, log)),
     ]);
-    if (mine.equals(theirs)) continue;
-    const at = mine.findIndex((byte, i) => byte !== theirs[i]);
+    const common = Math.min(mine.length, theirs.length);
+    const areEqual = mine.subarray(0, common).equals(theirs.subarray(0, common));
+    if (areEqual && Math.max(mine.length, theirs.length) - common <= LEADERS_BYTES_MAX) continue;
+    const at = areEqual ? common : mine.findIndex((byte, i) => byte !== theirs[i]);
     return `${log}, ${String(mine.length)} and ${String(theirs.length)} bytes, at ${String(at)}`;
   }
   return null;
