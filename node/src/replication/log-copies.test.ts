@@ -71,6 +71,25 @@ test('a copy has the same bytes; what is there is not copied again', async () =>
   });
 });
 
+test('pieces may end anywhere in a frame, and be smaller than one', async () => {
+  await withReplicas(async ({ source, target, copy }) => {
+    await source.append(30, 'a');
+    const honest = sourceOf(source);
+    for (const bytesMax of [7, FRAME_HEADER_BYTES, 1500]) {
+      const through: SegmentSource = {
+        ...honest,
+        read: async (...[member, bucket, segment, from, to, signal]) => {
+          const end = Math.min(to, from + bytesMax);
+          return honest.read(member, bucket, segment, from, end, signal);
+        },
+      };
+      await source.append(10, 'b');
+      assert.equal(await copy(through), source.group.log.committedIndex);
+      assert((await contents(source)).equals(await contents(target)));
+    }
+  });
+});
+
 test('bytes that were changed on the way are never taken; another replica helps', async () => {
   await withReplicas(async ({ source, target, events, copy }) => {
     await source.append(300, 'a');
