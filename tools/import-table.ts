@@ -59,7 +59,7 @@ export const importTable: readonly ImportRow[] = [
   { part: libraryDoor, mayImport: [common, engine, library] },
   { part: server, mayImport: [common, ...node, config, configDoor, startError] },
   { part: parts, mayImport: [common, ...node, server] },
-  { part: maintenance, mayImport: [common, storage] },
+  { part: maintenance, mayImport: [common, storage, cluster] },
   {
     part: program,
     mayImport: [

@@ -1,6 +1,8 @@
-/** `sierradb verify DIR` and `sierradb repair DIR`, for people. */
+/** `sierradb verify DIR`, `sierradb repair DIR` and `sierradb cluster recover --unsafe DIR`, for people. */
 import { systemClock } from '../../common/clock.ts';
 import { systemRandom } from '../../common/random.ts';
+import { recoverDirectory } from './cluster/recover.ts';
+import { recoverText } from './cluster/recover-text.ts';
 import { OpenError } from './storage/errors.ts';
 import { RealFileSystem } from './storage/real-file-system.ts';
 import { repairDirectory, type RepairResult } from './storage/repair.ts';
@@ -27,8 +29,37 @@ export async function maintain(
   directory: string,
   flags: MaintenanceFlags,
 ): Promise<number> {
+  return orRefused(() =>
+    command === 'verify' ? verify(directory, flags) : repair(directory, flags),
+  );
+}
+
+export interface RecoverFlags {
+  readonly json: boolean;
+  /** Do it; else only say what would be done. */
+  readonly apply: boolean;
+  readonly loseMissing: boolean;
+}
+
+/** Prints what is kept and what may be lost; resolves with the exit code: 0 done, or said; 1 refused. */
+export function recoverSurvivor(
+  directory: string,
+  { json, ...options }: RecoverFlags,
+): Promise<number> {
+  return orRefused(async () => {
+    const result = await recoverDirectory(new RealFileSystem(), directory, {
+      ...options,
+      clock: systemClock,
+      random: systemRandom,
+    });
+    process.stdout.write(json ? asJson(result) : recoverText(result));
+    return exitCode.good;
+  });
+}
+
+async function orRefused(work: () => Promise<number>): Promise<number> {
   try {
-    return await (command === 'verify' ? verify(directory, flags) : repair(directory, flags));
+    return await work();
   } catch (error) {
     if (!(error instanceof OpenError) && !isSystemError(error)) throw error;
     process.stderr.write(`sierradb: ${error.message}\n`);

@@ -54,6 +54,9 @@ async function run(
     case 'repair':
       await inspect(command, operands, line);
       break;
+    case 'cluster':
+      await recover(operands, line);
+      break;
     default:
       fail(`unknown command ${command}; ${hint(command)}`);
   }
@@ -71,6 +74,20 @@ async function inspect(
   }
   const { maintain } = await import('./maintenance.ts');
   process.exitCode = await maintain(command, directory, { json, yes });
+}
+
+/** What `main.ts` leaves of `cluster` to the node. */
+async function recover(
+  [verb, directory, ...more]: readonly string[],
+  line: CommandLine,
+): Promise<void> {
+  if (verb !== 'recover' || directory === undefined || more.length > 0) {
+    fail('usage: sierradb cluster recover --unsafe DIR [--yes] [--lose-missing] [--json]');
+    return;
+  }
+  const { json, yes, unsafe, 'lose-missing': loseMissing } = line;
+  const { recoverSurvivor } = await import('./maintenance.ts');
+  process.exitCode = await recoverSurvivor(directory, { json, apply: yes && unsafe, loseMissing });
 }
 
 function hint(command: string): string {

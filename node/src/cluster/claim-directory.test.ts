@@ -5,8 +5,10 @@ import { firstAssignment } from '../../../common/assignment.ts';
 import { seededRandom } from '../../../common/random.ts';
 import { readIdentity, writeIdentity } from '../storage/identity.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
+import { FilledDirectory } from '../storage/testing/filled-directory.ts';
 import { ASSIGNMENT_FILE, readAssignment, writeAssignment } from './assignment-file.ts';
 import { claimDirectory, type DirectoryClaim, refuseMember } from './claim-directory.ts';
+import { DIRECTORY, MemberDisk } from './testing/member-disk.ts';
 
 const peers = ['a:0', 'a:1', 'a:2'];
 
@@ -58,7 +60,7 @@ describe('a directory', () => {
     await bench.once(0);
     const identity = await readIdentity(bench.files, '/d');
     assert.ok(identity !== null);
-    await writeIdentity(bench.files, '/d', { ...identity, clusterId: 'x', initialized: true });
+    await writeIdentity(bench.files, '/d', { ...identity, clusterId: 'x' });
     await assert.rejects(bench.claim(0), {
       reason: 'mismatch',
       message:
@@ -79,6 +81,24 @@ describe('a directory', () => {
     });
     const { assignment, lock } = await bench.claim(1);
     assert.equal(assignment?.clusterId, 'c');
+    await lock.release();
+  });
+
+  it('of a member that has lost its assignment.json is nothing else', async () => {
+    const files = new MemoryFileSystem();
+    const member = await MemberDisk.open(files);
+    await member.fill(3);
+    await member.close();
+    await files.remove(`${DIRECTORY}/${ASSIGNMENT_FILE}`);
+    const message =
+      '/data is of a member of a cluster, but its assignment.json is missing; copy that of any other member into it: it is the same on all of them';
+    const claim = { directory: DIRECTORY, index: 1, peers, counts: {} };
+    const random = seededRandom(1);
+    await assert.rejects(claimDirectory({ ...claim, files, random }), { message });
+    await refuseMember(files, DIRECTORY);
+    await assert.rejects(FilledDirectory.open(files, DIRECTORY), { message });
+    await writeAssignment(files, DIRECTORY, member.assignment);
+    const { lock } = await claimDirectory({ ...claim, files, random });
     await lock.release();
   });
 

@@ -5,6 +5,9 @@ import { defaultStoreOptions } from '../engine/options.ts';
 import { OpenError } from '../storage/errors.ts';
 import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
 import { checkCounts, claimIdentity, type Identity, readIdentity } from '../storage/identity.ts';
+import { scanJournal } from '../storage/journal-scan.ts';
+import { isOfSeveral, lostAssignment } from '../storage/lost-assignment.ts';
+import { journalFolder } from '../storage/names.ts';
 import { syncAncestors, takeLock } from '../storage/storage.ts';
 import { readAssignment } from './assignment-file.ts';
 
@@ -37,7 +40,7 @@ export async function claimDirectory(claim: DirectoryClaim): Promise<ClaimedDire
     const { bucketCount, partitionCount } = { ...identity, ...counts };
     checkCounts(directory, identity, bucketCount, partitionCount);
     const assignment = await readAssignment(files, directory);
-    if (assignment === null) refuseLone(claim, identity);
+    if (assignment === null) await refuseLone(claim, identity);
     else refuseOther(claim, identity, assignment);
     return { identity, assignment, lock };
   } catch (error) {
@@ -46,8 +49,13 @@ export async function claimDirectory(claim: DirectoryClaim): Promise<ClaimedDire
   }
 }
 
-function refuseLone({ directory, peers }: DirectoryClaim, { clusterId }: Identity): void {
-  if (clusterId === null) return;
+async function refuseLone(
+  { directory, peers, files }: DirectoryClaim,
+  identity: Identity,
+): Promise<void> {
+  if (identity.clusterId === null) return;
+  const scan = identity.initialized ? await scanJournal(files, journalFolder(directory)) : null;
+  if (isOfSeveral(scan, identity)) throw lostAssignment(directory);
   throw new OpenError(
     'mismatch',
     `${directory} holds the data of a single node and cannot become one of ${peers.length}; ` +

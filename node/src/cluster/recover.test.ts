@@ -40,10 +40,14 @@ async function survivor(
   seed: number,
   end: 'stopped' | 'killed' | 'power cut' = 'stopped',
   factor: number = 3,
+  last: 'as it is' | 'replaced' | 'unsynced' = 'as it is',
+  frames: number = 160,
 ): Promise<Survivor> {
   const live = new SimulatedFileSystem({ seed });
   const member = await MemberDisk.open(live, { seed, factor });
-  await member.fill(160);
+  await member.fill(frames);
+  if (last === 'replaced') await member.replaceTails();
+  if (last === 'unsynced') await member.leaveUnsynced();
   const events = [member.events(0), member.events(1)];
   const uncommitted = [member.uncommitted(0), member.uncommitted(1)];
   if (end === 'stopped') await member.close();
@@ -95,6 +99,21 @@ describe('a survivor', () => {
       }
     });
   }
+
+  it('does not miss frames that a leader has replaced', async () => {
+    const { disk, events, uncommitted } = await survivor(1, 'killed', 3, 'replaced');
+    assert.deepEqual(uncommitted, [1, 1]);
+    await recover(disk);
+    assert.deepEqual(await opened(disk), events);
+  });
+
+  it('keeps what nobody had synced', async () => {
+    for (let seed = 1; seed <= 5; seed += 1) {
+      const { disk, events } = await survivor(seed, 'killed', 3, 'unsynced');
+      await recover(disk);
+      assert.deepEqual(await opened(disk.afterPowerCut()), events, `SEED=${seed}`);
+    }
+  });
 
   it('is another cluster, in a new epoch, without the others', async () => {
     const { disk } = await survivor(1);
@@ -193,7 +212,7 @@ describe('a recovery that is interrupted', () => {
 });
 
 async function interruptEverywhere(seed: number, factor: number): Promise<void> {
-  const { disk, events } = await survivor(seed, 'killed', factor);
+  const { disk, events } = await survivor(seed, 'killed', factor, 'as it is', 80);
   const whole = disk.clone();
   await recover(whole, { loseMissing: true });
   const operations = whole.history.length;

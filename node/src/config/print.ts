@@ -71,6 +71,8 @@ export function usage(): string {
        sierradb config [flags]       print the effective configuration and where it came from
        sierradb verify DIR [--json]  say what is damaged in a data directory, and what would be lost
        sierradb repair DIR [--yes]   the same, and with --yes do it
+       sierradb cluster recover --unsafe DIR [--yes]
+                                     when a majority is lost: make one survivor a cluster of one
 
 With a running node; "sierradb COMMAND --help" says more:
        sierradb append STREAM NAME [PAYLOAD]

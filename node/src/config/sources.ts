@@ -92,14 +92,18 @@ export interface CommandLine extends Gathered {
   configFile: string | null;
   help: boolean;
   version: boolean;
-  /** `--json` of verify and repair: the report for programs. */
+  /** `--json` of verify, repair and recover: the report for programs. */
   json: boolean;
-  /** `--yes` of repair: do it. */
+  /** `--yes` of repair and recover: do it. */
   yes: boolean;
+  /** `--unsafe` of recover: acknowledged events may be lost by it. */
+  unsafe: boolean;
+  /** `--lose-missing` of recover: buckets that are not there become empty. */
+  'lose-missing': boolean;
 }
 
 /** Flags without a value. */
-const switches = ['help', 'version', 'json', 'yes'] as const;
+const switches = ['help', 'version', 'json', 'yes', 'unsafe', 'lose-missing'] as const;
 const plainFlags: readonly string[] = ['config', 'set', ...switches];
 
 const shortFlags: ReadonlyMap<string, string> = new Map([
@@ -131,6 +135,8 @@ export function fromFlags(given: readonly string[]): CommandLine {
     version: false,
     json: false,
     yes: false,
+    unsafe: false,
+    'lose-missing': false,
   };
   const rest = [...given];
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {

@@ -29,6 +29,7 @@ import { Journal, type JournalOwner, type JournalStart, SettlingStopped } from '
 import type { BucketCheckpoint } from './journal-format.ts';
 import { type JournalScan, scanJournal } from './journal-scan.ts';
 import { LogOpener, type ReplicaPlan } from './log-opener.ts';
+import { isOfSeveral, lostAssignment } from './lost-assignment.ts';
 import { bucketFolder, bucketsFolder, journalFolder, segmentsFolder } from './names.ts';
 import type { StorageObserver } from './observer.ts';
 import { OpenFiles } from './open-files.ts';
@@ -396,6 +397,8 @@ class Opening {
     const identity = await this.#identify();
     checkCounts(this.#directory, identity, bucketCount, partitionCount);
     const scan = identity.initialized ? await this.#scanJournal() : null;
+    const isLone = this.#environment.replicas === undefined;
+    if (isLone && isOfSeveral(scan, identity)) throw lostAssignment(this.#directory);
     const logs = await this.#openLogs(scan, (log) => {
       const [first] = log.damage;
       if (first !== undefined) this.#environment.observer.recovery('damaged segment', { ...first });

@@ -7,6 +7,7 @@ import type { FileSystem } from '../../storage/file-system.ts';
 import { EVENT_HEADER_BYTES, FRAME_EVENTS_OFFSET, frameKind } from '../../storage/frame-format.ts';
 import { claimIdentity } from '../../storage/identity.ts';
 import { inlineIndexBuilds } from '../../storage/index-builds.ts';
+import { segmentFileName, segmentsFolder } from '../../storage/names.ts';
 import { silentObserver } from '../../storage/observer.ts';
 import { Storage } from '../../storage/storage.ts';
 import {
@@ -16,6 +17,10 @@ import {
 } from '../../storage/testing/filled-directory.ts';
 import { writeAssignment } from '../assignment-file.ts';
 import { MemberDirectory } from '../member-directory.ts';
+
+/** In which a segment that has ended is written, and what follows it. */
+const TURNS = 50;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export const DIRECTORY = '/data';
 /** The index of the member whose disk it is. */
@@ -29,6 +34,7 @@ export interface MemberDiskOptions {
 export class MemberDisk {
   readonly assignment: Assignment;
   readonly storage: Storage;
+  readonly #files: FileSystem;
   readonly #random: Random;
   /** By bucket: what its log holds, committed or not, by index. */
   readonly #events = new Map<number, Map<number, FilledEvent>>();
@@ -54,10 +60,11 @@ export class MemberDisk {
       replicas: new MemberDirectory(assignment, identity.memberId).plans(),
       onFatal: () => undefined,
     });
-    return new MemberDisk(assignment, storage, random);
+    return new MemberDisk(files, assignment, storage, random);
   }
 
-  private constructor(assignment: Assignment, storage: Storage, random: Random) {
+  private constructor(files: FileSystem, assignment: Assignment, storage: Storage, random: Random) {
+    this.#files = files;
     this.assignment = assignment;
     this.storage = storage;
     this.#random = random;
@@ -89,8 +96,37 @@ export class MemberDisk {
     await journal.flushed();
   }
 
+  /** The last frames of every log are replaced by a single one, shorter than they were. */
+  async replaceTails(): Promise<void> {
+    const { logs, journal } = this.storage;
+    for (const log of logs) for (let i = 0; i < 4; i += 1) this.#append(log);
+    await journal.flushed();
+    for (const log of logs) this.#replaceFrom(log, log.committedIndex);
+    await journal.flushed();
+  }
+
+  /** Everything is committed and stands in segments, of which the last one has just been begun and was not synced. */
+  async leaveUnsynced(): Promise<void> {
+    const { logs, journal } = this.storage;
+    for (const log of logs) {
+      do {
+        this.#append(log);
+        await journal.flushed();
+        log.commit(log.endIndex);
+        for (let i = 0; i < TURNS; i += 1) await turn();
+      } while (!(await this.#isUnsynced(log)));
+    }
+  }
+
   close(): Promise<void> {
     return this.storage.close();
+  }
+
+  async #isUnsynced(log: BucketLog): Promise<boolean> {
+    const { segment, offset } = log.end;
+    const path = `${segmentsFolder(DIRECTORY, log.bucket)}/${segmentFileName(segment)}`;
+    const isBegun = log.checkpoint().end.segment < segment;
+    return isBegun && (await this.#files.sizeOf(path)) === offset;
   }
 
   #commitSome(log: BucketLog): void {
@@ -102,7 +138,10 @@ export class MemberDisk {
   #replace(log: BucketLog): void {
     const open = log.endIndex - log.committedIndex;
     if (open === 0) return;
-    const last = log.endIndex - 1 - this.#random.below(open);
+    this.#replaceFrom(log, log.endIndex - 1 - this.#random.below(open));
+  }
+
+  #replaceFrom(log: BucketLog, last: number): void {
     log.truncate(last);
     const events = this.#events.get(log.bucket);
     for (const index of [...(events?.keys() ?? [])]) if (index > last) events?.delete(index);
