@@ -32,6 +32,13 @@ export const clusterHeaders = {
 /** How a leader brings a follower's log to its own: finds where they agree, sends entries, has segments copied. */
 export type FollowerProgress = 'probe' | 'stream' | 'copy';
 
+/** How far a leader is with a change of replicas. */
+export interface MoveProgress {
+  readonly stage: 'adding' | 'catching up' | 'handing over' | 'changing' | 'dropping';
+  /** What is waited for, in words; null while a step is taken. */
+  readonly waitsFor: string | null;
+}
+
 export interface ReplicaStatus {
   readonly bucket: number;
   readonly replica: string;
@@ -48,6 +55,10 @@ export interface ReplicaStatus {
   readonly health: 'ok' | 'quarantined';
   /** A leader's view of its followers: entries that they lack, by member id. */
   readonly lag: Readonly<Record<string, number>>;
+  /** The last configuration that is committed here: index of its entry, ids of all replicas in it. */
+  readonly committed?: { readonly index: number; readonly replicas: readonly string[] };
+  /** What a leader does so that those hold the bucket whom the assignment names; absent where they do. */
+  readonly move?: MoveProgress;
   /** By member id, where this replica leads. */
   readonly progress?: Readonly<Record<string, FollowerProgress>>;
 }

@@ -43,13 +43,22 @@ describe('a member', () => {
   });
 
   const other = { ...first, clusterId: 'd' };
-  const moved: Assignment = {
+  const changed = (change: Partial<Assignment['buckets'][number]>): Assignment => ({
     ...second,
-    buckets: second.buckets.map(({ preferred, replicas }) => ({
-      preferred,
-      replicas: replicas.slice(0, 2),
-    })),
-  };
+    buckets: second.buckets.map((bucket) => ({ ...bucket, ...change })),
+  });
+  const moved = changed({
+    preferred: 'm0',
+    replicas: [
+      { member: 'm0', since: 1 },
+      { member: 'm1', since: 2 },
+    ],
+  });
+
+  it('takes one that moves replicas', () => {
+    assert.equal(takesAssignment(formed, { replaces: 1, assignment: moved }), true);
+  });
+
   const newer = { ...formed, assignment: second };
   const third = { ...second, version: 3 };
   const cases: readonly (readonly [string, Taker, number, Assignment, RegExp])[] = [
@@ -79,7 +88,41 @@ describe('a member', () => {
     ],
     ['an older one', newer, 0, first, /^version 2 is newer$/],
     ['one that replaces another', newer, 1, third, /^it replaces version 1, but version 2 is in/],
-    ['moved replicas', formed, 1, moved, /^this release cannot move replicas/],
+    [
+      'a member that was removed',
+      { ...formed, assignment: { ...first, removed: ['m2'] } },
+      1,
+      second,
+      /^member m2 was removed and never serves again$/,
+    ],
+    ['a member that it removes', formed, 1, { ...second, removed: ['m2'] }, /^member m2 cannot be/],
+    [
+      'a leader that is no holder',
+      formed,
+      1,
+      { ...moved, buckets: moved.buckets.map((bucket) => ({ ...bucket, preferred: 'm2' })) },
+      /^member m2 cannot lead bucket 0$/,
+    ],
+    [
+      'a holder twice',
+      formed,
+      1,
+      changed({
+        preferred: 'm0',
+        replicas: [
+          { member: 'm0', since: 1 },
+          { member: 'm0', since: 2 },
+        ],
+      }),
+      /^a member holds bucket 0 twice$/,
+    ],
+    [
+      'a stay that begins later',
+      formed,
+      1,
+      changed({ preferred: 'm0', replicas: [{ member: 'm0', since: 3 }] }),
+      /^a replica of bucket 0 begins with version 3, this is 2$/,
+    ],
   ];
   for (const [name, taker, replaces, assignment, reason] of cases) {
     it(`refuses ${name}`, () => assert.match(refusal(taker, replaces, assignment), reason));

@@ -37,9 +37,7 @@ export function takesAssignment(taker: Taker, { replaces, assignment }: Assignme
   }
   checkPlace(taker, assignment);
   checkOrigins(current, assignment);
-  if (!hasSameReplicas(current, assignment)) {
-    refuse('this release cannot move replicas between members; only addresses may change');
-  }
+  checkMoves(current, assignment);
   return true;
 }
 
@@ -65,12 +63,24 @@ function checkOrigins(current: Assignment, { buckets }: Assignment): void {
   if (changed !== -1) refuse(`the origin of bucket ${changed} never changes`);
 }
 
-const replicasOf = ({ buckets }: Assignment): string =>
-  JSON.stringify(
-    buckets.map(({ replicas }) => replicas.map(({ member, since }) => [member, since])),
-  );
-
-const hasSameReplicas = (a: Assignment, b: Assignment): boolean => replicasOf(a) === replicasOf(b);
+/** Who holds a bucket may change; the members' leaders carry it out (`moves.ts`). */
+function checkMoves(current: Assignment, { buckets, members, removed, version }: Assignment): void {
+  const back = members.find(({ id }) => current.removed.includes(id));
+  if (back !== undefined) refuse(`member ${back.id} was removed and never serves again`);
+  const both = members.find(({ id }) => removed.includes(id));
+  if (both !== undefined) refuse(`member ${both.id} cannot be a member and removed`);
+  for (const [bucket, { replicas, preferred }] of buckets.entries()) {
+    const holders = new Set(replicas.map(({ member }) => member));
+    if (holders.size < replicas.length) refuse(`a member holds bucket ${bucket} twice`);
+    if (!holders.has(preferred)) refuse(`member ${preferred} cannot lead bucket ${bucket}`);
+    const early = replicas.find(({ since }) => since > version);
+    if (early !== undefined) {
+      refuse(
+        `a replica of bucket ${bucket} begins with version ${early.since}, this is ${version}`,
+      );
+    }
+  }
+}
 
 function refuse(reason: string): never {
   throw new ClusterRefusal(reason);

@@ -137,7 +137,8 @@ describe('who is let in', () => {
 /** A group of which only the leader matters. */
 function groupOf(bucket: number, group: { state: string; leader: string | null }): RaftGroup {
   const log = { bucket, quarantined: false };
-  return { ...group, replicaId: 'own', log, tick: () => undefined } as unknown as RaftGroup;
+  const core = { configuration: { voters: ['own'], outgoing: [], learners: [] } };
+  return { ...group, replicaId: 'own', log, core, tick: () => undefined } as unknown as RaftGroup;
 }
 
 describe('the leader of a bucket', () => {
@@ -151,6 +152,8 @@ describe('the leader of a bucket', () => {
     const store: GroupStore = {
       group: (bucket) => (bucket === 0 ? groupOf(bucket, group) : undefined),
       groups: () => [],
+      addReplica: () => assert.fail('not asked for'),
+      removeReplica: () => assert.fail('not asked for'),
     };
     await node.openStore(() => Promise.resolve(store));
     assert.equal(node.leaderOf(0), null);

@@ -24,6 +24,7 @@ import type { Random } from '../../../common/random.ts';
 import type { StoreEnvironment } from '../engine/options.ts';
 import { PeerNetwork } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
+import { membersOf } from '../replication/raft/configuration.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { HealingEvent } from '../replication/segment-healing.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
@@ -44,8 +45,11 @@ import { LeaderPreference } from './leader-preference.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { MemberDirectory } from './member-directory.ts';
 import { statusesOf } from './member-requests.ts';
+import { MoveDriver, type MovingStore } from './move-driver.ts';
 import { MemberWatch } from './member-watch.ts';
+import { RemovedReplicas } from './removed-replicas.ts';
 import { replicaStatus } from './replica-status.ts';
+import { isHolder } from './routes.ts';
 import { Senders } from './senders.ts';
 import {
   ClusterRefusal,
@@ -81,10 +85,7 @@ export interface ClusterNodeOptions {
 }
 
 /** The store as far as a member needs it. */
-export interface GroupStore {
-  group(bucket: number): RaftGroup | undefined;
-  groups(): Iterable<RaftGroup>;
-}
+export type GroupStore = MovingStore;
 
 export type Replication = NonNullable<StoreEnvironment['replication']>;
 
@@ -98,7 +99,9 @@ const healingLog =
 
 const TICKS_PER_SECOND = 1000 / TICK_MS;
 
-const NOBODY: GroupStore = { group: () => undefined, groups: () => [] };
+const NOBODY: Pick<GroupStore, 'group' | 'groups'> = { group: () => undefined, groups: () => [] };
+/** Steps of a move take some round trips each. */
+const TICKS_PER_STEP = 4;
 
 export class ClusterNode implements MemberService, ClusterView {
   readonly peers: PeerNetwork;
@@ -115,7 +118,8 @@ export class ClusterNode implements MemberService, ClusterView {
   #sender: Sender;
   #directory: MemberDirectory | null = null;
   #lock: DirectoryLock | null;
-  #store: GroupStore = NOBODY;
+  #store: Pick<GroupStore, 'group' | 'groups'> = NOBODY;
+  #moves: MoveDriver | null = null;
   #ticker: Ticker | null = null;
   #ticks = 0;
   readonly #preference = new LeaderPreference((bucket) => {
@@ -212,8 +216,14 @@ export class ClusterNode implements MemberService, ClusterView {
     // The store takes it for itself.
     await this.#lock?.release();
     this.#lock = null;
+    const { files, directory, log } = this.#options;
+    const removed = await RemovedReplicas.read(files, directory);
     const store = await open({ timing: defaultTiming, host: this.peers, clusterId, replicas });
     this.#store = store;
+    this.#moves = new MoveDriver({
+      ...{ store, removed, log, peers: this.peers },
+      directory: () => this.#known,
+    });
     this.peers.attach((bucket) => this.#store.group(bucket));
     this.#ticker = new Ticker(() => this.#ticking());
     this.#members.start();
@@ -231,6 +241,7 @@ export class ClusterNode implements MemberService, ClusterView {
   /** Hands over what it leads and takes part no more; the store may be closed then. */
   async leave(): Promise<void> {
     this.#members.stop();
+    await this.#moves?.stop();
     await handOver(this.#store.groups(), (bucket, replica) => this.#isWilling(bucket, replica));
     this.#ticker?.stop();
     this.#ticker = null;
@@ -253,7 +264,7 @@ export class ClusterNode implements MemberService, ClusterView {
 
   leaderOf(bucket: number): string | null {
     const group = this.#store.group(bucket);
-    if (group === undefined) {
+    if (group === undefined || !isHolder(group)) {
       return this.#members.leaderOf(bucket) ?? this.assignment.buckets[bucket]?.preferred ?? null;
     }
     if (group.state === 'leading') return this.self.id;
@@ -264,8 +275,18 @@ export class ClusterNode implements MemberService, ClusterView {
   }
 
   leaderChange(bucket: number, signal: AbortSignal): Promise<void> {
-    if (this.#store.group(bucket) === undefined) this.#members.lookSoon();
+    if (!this.#holds(bucket)) this.#members.lookSoon();
     return this.#leaders.change(bucket, signal);
+  }
+
+  /** Whether there are buckets whose leaders are to be learnt from others. */
+  get lacksBuckets(): boolean {
+    return this.assignment.buckets.some((_, bucket) => !this.#holds(bucket));
+  }
+
+  #holds(bucket: number): boolean {
+    const group = this.#store.group(bucket);
+    return group !== undefined && isHolder(group);
   }
 
   admit(sender: Sender): void {
@@ -302,7 +323,9 @@ export class ClusterNode implements MemberService, ClusterView {
       buckets:
         directory === null
           ? []
-          : Array.from(this.#store.groups(), (group) => replicaStatus(group, directory)),
+          : Array.from(this.#store.groups(), (group) =>
+              replicaStatus(group, directory, this.#moves?.progress(group.log.bucket)),
+            ),
     };
   }
 
@@ -368,12 +391,27 @@ export class ClusterNode implements MemberService, ClusterView {
     const current = this.#directory?.assignment ?? null;
     const taker = { member, index, ...this.counts, assignment: current };
     if (!takesAssignment(taker, { replaces, assignment })) return;
+    this.#requireHolders(assignment);
     await writeAssignment(files, directory, assignment);
     this.#follow(assignment);
     const { clusterId, version, members } = assignment;
     const facts = { cluster: clusterId, version, members: members.length };
     log.info(facts, current === null ? 'cluster formed' : 'assignment changed');
     this.#formed.resolve();
+  }
+
+  /** Members that groups still count on cannot be forgotten. */
+  #requireHolders({ members }: Assignment): void {
+    const ids = new Set(members.map(({ id }) => id));
+    for (const { log, core } of this.#store.groups()) {
+      for (const replica of membersOf(core.configuration)) {
+        const member = this.#known.memberOf(log.bucket, replica);
+        if (member === null || ids.has(member)) continue;
+        throw new ClusterRefusal(
+          `member ${member} still holds bucket ${log.bucket}; move it first`,
+        );
+      }
+    }
   }
 
   /** Flags that the assignment wins over. */
@@ -415,7 +453,9 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#leaders.look();
     this.#drain.look();
     this.#ticks += 1;
+    if (this.#ticks % TICKS_PER_STEP === 0) this.#moves?.look();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
+    this.#moves?.tend();
     this.#preference.look(this.#store.groups());
     this.peers.healing.look(this.#store.groups());
   }

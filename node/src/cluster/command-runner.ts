@@ -15,7 +15,7 @@ import {
   refusal,
 } from './forwarding.ts';
 import { writeEvent } from './received-event.ts';
-import { type After, realAfter, takesAppends } from './routes.ts';
+import { type After, isHolder, realAfter, takesAppends } from './routes.ts';
 import { ClusterRefusal, type ReplicaStore } from './types.ts';
 import { ByteWriter } from './wire-bytes.ts';
 
@@ -128,7 +128,7 @@ export class CommandRunner {
 async function mayRead(store: ReplicaStore, bucket: number, anyCopy: boolean): Promise<boolean> {
   const group = store.group(bucket);
   if (group === undefined) return false;
-  return anyCopy || ((await group.readBarrier()) ?? true);
+  return (anyCopy && isHolder(group)) || ((await group.readBarrier()) ?? true);
 }
 
 /** Asks the buckets that this member may answer for, in their order, up to the first that holds the event. */

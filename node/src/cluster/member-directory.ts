@@ -4,6 +4,7 @@ import {
   type Assignment,
   digestOf,
   type Member,
+  type Replica,
   replicaIdOf,
 } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
@@ -19,6 +20,7 @@ export class MemberDirectory {
   readonly #members: ReadonlyMap<string, Member>;
   /** By bucket: member ids by replica id. */
   readonly #replicas: readonly ReadonlyMap<ReplicaId, string>[];
+  readonly #stays = new Map<string, Replica | null>();
 
   constructor(assignment: Assignment, member: string) {
     this.assignment = assignment;
@@ -43,9 +45,37 @@ export class MemberDirectory {
     return this.#members.get(id);
   }
 
-  /** Member id of a replica, null for one that the assignment does not have. */
+  /** Member id of a replica, also of one that an earlier assignment had; null for one of nobody who is a member now. */
   memberOf(bucket: number, replica: ReplicaId): string | null {
-    return this.#replicas[bucket]?.get(replica) ?? null;
+    return this.#replicas[bucket]?.get(replica) ?? this.stayOf(bucket, replica)?.member ?? null;
+  }
+
+  /** Whose replica it is and when its stay began. Ids are derived, so that those of earlier assignments can be found. */
+  stayOf(bucket: number, replica: ReplicaId): Replica | null {
+    const key = `${bucket}/${replica}`;
+    const known = this.#stays.get(key);
+    if (known !== undefined) return known;
+    const { clusterId, version, members } = this.assignment;
+    let found: Replica | null = null;
+    for (let since = version; since > 0 && found === null; since -= 1) {
+      for (const { id: member } of members) {
+        const stay = { member, since };
+        if (replicaText(replicaIdOf(clusterId, bucket, stay)) === replica) found = stay;
+      }
+    }
+    this.#stays.set(key, found);
+    return found;
+  }
+
+  /** Replicas that hold a bucket by the assignment. */
+  assigned(bucket: number): ReplicaId[] {
+    return [...(this.#replicas[bucket]?.keys() ?? [])];
+  }
+
+  /** This member's stay in a bucket by the assignment, or null. */
+  ownStay(bucket: number): Replica | null {
+    const { replicas = [] } = this.assignment.buckets[bucket] ?? {};
+    return replicas.find(({ member }) => member === this.self.id) ?? null;
   }
 
   /** The replica that should lead a bucket while it is well. */
@@ -57,25 +87,22 @@ export class MemberDirectory {
 
   /** What a new directory of this member holds. */
   plans(): ReplicaPlan[] {
-    return this.#replicas.flatMap((replicas, bucket) => {
-      const own = [...replicas].find(([, member]) => member === this.self.id);
-      if (own === undefined) return [];
-      const configuration = { voters: [...replicas.keys()], outgoing: [], learners: [] };
-      return [
-        {
-          bucket,
-          replicaId: Buffer.from(own[0], 'hex'),
-          groupId: assignedGroupId(this.assignment, bucket),
-          configuration: configurationBytes(configuration),
-        },
-      ];
-    });
+    return this.#replicas.flatMap((_, bucket) => this.planOf(bucket) ?? []);
   }
 
-  /** Buckets of which this member has no replica. */
-  get lacksBuckets(): boolean {
-    const isHere = (replicas: ReadonlyMap<ReplicaId, string>): boolean =>
-      [...replicas.values()].includes(this.self.id);
-    return !this.#replicas.every(isHere);
+  /** What this member's replica of a bucket is made with, or null where it has none. */
+  planOf(bucket: number): ReplicaPlan | null {
+    const own = this.ownStay(bucket);
+    if (own === null) return null;
+    const { assignment } = this;
+    // Only the first assignment is how groups begin. Later, a replica learns from a leader to which group it belongs: one that
+    // took later holders for the group could be elected by less than a majority.
+    const voters = assignment.version === 1 ? this.assigned(bucket) : [];
+    return {
+      bucket,
+      replicaId: replicaIdOf(assignment.clusterId, bucket, own),
+      groupId: assignedGroupId(assignment, bucket),
+      configuration: configurationBytes({ voters, outgoing: [], learners: [] }),
+    };
   }
 }

@@ -21,10 +21,15 @@ export class MemberFeeds {
   readonly #routes: Routes;
   readonly #reads: RoutedReads;
   readonly #remote = new Map<number, RemoteEnds>();
+  /** By bucket: feeds of replicas that are here. */
+  readonly #local = new Map<number, Set<ReplicaFeed>>();
 
   constructor(routes: Routes, reads: RoutedReads) {
     this.#routes = routes;
     this.#reads = reads;
+    routes.store.onRemoved = (bucket): void => {
+      this.leave(bucket);
+    };
   }
 
   open(target: FeedTarget, watcher: FeedWatcher): Feed | Promise<Feed> {
@@ -33,16 +38,37 @@ export class MemberFeeds {
         ? this.#routes.bucketOf(target.partition)
         : this.#routes.bucketOfKey(target.partitionKey);
     const { store } = this.#routes;
-    if (store.group(bucket) === undefined) return this.#openRemote(bucket, own(target), watcher);
+    if (!this.#routes.holds(bucket)) return this.#openRemote(bucket, own(target), watcher);
     const feed = store.openFeed(target, watcher);
     const kept = own(target);
     return feed instanceof Promise
-      ? feed.then((opened) => new ReplicaFeed(opened, kept, this.#reads))
-      : new ReplicaFeed(feed, kept, this.#reads);
+      ? feed.then((opened) => this.#replicaFeed(bucket, opened, kept, watcher))
+      : this.#replicaFeed(bucket, feed, kept, watcher);
+  }
+
+  /** The replica of a bucket has left: its feeds go on at the leader, from where they are. */
+  leave(bucket: number): void {
+    for (const feed of this.#local.get(bucket) ?? []) feed.goOn();
+    this.#local.delete(bucket);
+  }
+
+  #replicaFeed(bucket: number, feed: Feed, target: FeedTarget, watcher: FeedWatcher): ReplicaFeed {
+    const feeds = this.#local.get(bucket) ?? new Set();
+    this.#local.set(bucket, feeds);
+    const opened = new ReplicaFeed({
+      ...{ feed, target, reads: this.#reads },
+      goOn: (end) => this.#remoteFeed(bucket, target, watcher, end),
+      closed: () => feeds.delete(opened),
+    });
+    feeds.add(opened);
+    return opened;
   }
 
   async #openRemote(bucket: number, target: FeedTarget, watcher: FeedWatcher): Promise<Feed> {
-    const end = await this.#reads.end(target);
+    return this.#remoteFeed(bucket, target, watcher, await this.#reads.end(target));
+  }
+
+  #remoteFeed(bucket: number, target: FeedTarget, watcher: FeedWatcher, end: number): RemoteFeed {
     let ends = this.#remote.get(bucket);
     if (ends === undefined) {
       ends = new RemoteEnds(this.#routes, bucket);
@@ -64,32 +90,50 @@ const own = (target: FeedTarget): FeedTarget =>
         partitionKey: Buffer.from(target.partitionKey),
       };
 
-/** A feed of this member's own copy. Its end may be behind the leader's. */
-class ReplicaFeed implements Feed {
-  readonly #feed: Feed;
-  readonly #target: FeedTarget;
-  readonly #reads: RoutedReads;
+interface ReplicaFeedParts {
+  readonly feed: Feed;
+  readonly target: FeedTarget;
+  readonly reads: RoutedReads;
+  /** The same target at its leader, from this end on. */
+  readonly goOn: (end: number) => Feed;
+  readonly closed: () => void;
+}
 
-  constructor(feed: Feed, target: FeedTarget, reads: RoutedReads) {
-    this.#feed = feed;
-    this.#target = target;
-    this.#reads = reads;
+/** A feed of this member's own copy, as long as there is one. Its end may be behind the leader's. */
+class ReplicaFeed implements Feed {
+  readonly #parts: ReplicaFeedParts;
+  #remote: Feed | null = null;
+
+  constructor(parts: ReplicaFeedParts) {
+    this.#parts = parts;
   }
 
   get end(): number {
-    return this.#feed.end;
+    return (this.#remote ?? this.#parts.feed).end;
   }
 
   async latest(): Promise<number> {
-    return this.#reads.end(this.#target);
+    return this.#parts.reads.end(this.#parts.target);
   }
 
   read(from: number, max: number, visit: EventVisitor): void | Promise<void> {
-    return this.#feed.read(from, max, visit);
+    if (this.#remote !== null) return this.#remote.read(from, max, visit);
+    const reading = this.#parts.feed.read(from, max, visit);
+    if (!(reading instanceof Promise)) return reading;
+    return reading.catch((error: unknown) => {
+      // What was read may have been removed meanwhile: whoever asks again is answered by the leader.
+      if (this.#remote === null) throw error;
+    });
+  }
+
+  goOn(): void {
+    this.#remote = this.#parts.goOn(this.#parts.feed.end);
   }
 
   close(watcher: FeedWatcher): void {
-    this.#feed.close(watcher);
+    this.#parts.closed();
+    this.#parts.feed.close(watcher);
+    this.#remote?.close(watcher);
   }
 }
 
@@ -114,6 +158,10 @@ class RemoteFeed implements Feed {
 
   get target(): FeedTarget {
     return this.#parts.target;
+  }
+
+  async askEnd(): Promise<void> {
+    this.advance(await this.#parts.reads.end(this.target));
   }
 
   advance(end: number): void {
@@ -187,8 +235,16 @@ class RemoteEnds {
     this.#isRunning = false;
   }
 
+  /** A replica has come here since, and leads. */
+  async #askHere(feeds: readonly RemoteFeed[]): Promise<void> {
+    for (const feed of feeds) {
+      await feed.askEnd().catch(() => undefined);
+    }
+  }
+
   async #ask(feeds: readonly RemoteFeed[]): Promise<boolean> {
     const member = this.#routes.leader(this.#bucket);
+    if (member === HERE) await this.#askHere(feeds);
     if (member === null || member === HERE) return false;
     const targets = feeds.map(({ target, end }) => ({ target, end }));
     const command = encodeRead({ kind: 'ends', anyCopy: false, waitMs: WAIT_MS, targets });

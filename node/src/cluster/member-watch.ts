@@ -16,14 +16,15 @@ interface Leader {
   readonly term: number;
 }
 
+type Watching = Pick<ClusterNode, 'assignment' | 'self' | 'peers' | 'lacksBuckets'>;
+
 export class MemberWatch {
-  readonly #node: Pick<ClusterNode, 'assignment' | 'self' | 'peers'>;
+  readonly #node: Watching;
   readonly #log: ClusterLog;
   readonly #learnt: () => void;
   readonly #stopped = new AbortController();
   /** Members that may not have the assignment yet. */
   #behind = new Set<string>();
-  #lacksBuckets = false;
   #leaders = new Map<number, Leader>();
   #told = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
@@ -32,11 +33,7 @@ export class MemberWatch {
   #isStarted = false;
 
   /** `learnt` is called when leaders may have changed. */
-  constructor(
-    node: Pick<ClusterNode, 'assignment' | 'self' | 'peers'>,
-    log: ClusterLog,
-    learnt: () => void,
-  ) {
+  constructor(node: Watching, log: ClusterLog, learnt: () => void) {
     this.#node = node;
     this.#log = log;
     this.#learnt = learnt;
@@ -47,12 +44,9 @@ export class MemberWatch {
   }
 
   /** From now on the members are to have this assignment. */
-  expect({ members, buckets }: Assignment): void {
+  expect({ members }: Assignment): void {
     const own = this.#node.self.id;
     this.#behind = new Set(members.map(({ id }) => id).filter((id) => id !== own));
-    this.#lacksBuckets = !buckets.every(({ replicas }) =>
-      replicas.some(({ member }) => member === own),
-    );
     if (this.#isStarted) this.lookSoon();
   }
 
@@ -84,14 +78,14 @@ export class MemberWatch {
 
   async #look(): Promise<void> {
     this.#isLooking = true;
-    const { assignment, self } = this.#node;
+    const { assignment, self, lacksBuckets } = this.#node;
     const asked = assignment.members.filter(
-      ({ id }) => id !== self.id && (this.#lacksBuckets || this.#behind.has(id)),
+      ({ id }) => id !== self.id && (lacksBuckets || this.#behind.has(id)),
     );
     await Promise.all(asked.map((member) => this.#lookAt(member)));
     this.#isLooking = false;
     this.#learnt();
-    if (this.#lacksBuckets || this.#behind.size > 0) this.#schedule(INTERVAL_MS);
+    if (this.#node.lacksBuckets || this.#behind.size > 0) this.#schedule(INTERVAL_MS);
   }
 
   async #lookAt(member: Member): Promise<void> {

@@ -11,6 +11,7 @@
  *   before, and an assignment that names the earlier holders again leads back.
  * - Voters change only where a majority of those to come is well: the group would stand still otherwise.
  */
+import type { MoveProgress } from '../../../common/cluster-contract.ts';
 import { isJoint, majority } from '../replication/raft/configuration.ts';
 import type { Configuration, ReplicaId } from '../replication/raft/types.ts';
 
@@ -43,7 +44,7 @@ export type MoveStep =
   | { readonly kind: 'change'; readonly stage: MoveStage; readonly configuration: Configuration }
   | { readonly kind: 'transfer'; readonly stage: 'handing over'; readonly to: ReplicaId };
 
-export type MoveStage = 'adding' | 'catching up' | 'handing over' | 'changing' | 'dropping';
+export type MoveStage = MoveProgress['stage'];
 
 /** Entries that may be under way to a replica that has caught up. */
 const UNDER_WAY_MAX = 1024;

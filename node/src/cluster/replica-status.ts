@@ -1,11 +1,20 @@
-import type { FollowerProgress, ReplicaStatus } from '../../../common/cluster-contract.ts';
+import type {
+  FollowerProgress,
+  MoveProgress,
+  ReplicaStatus,
+} from '../../../common/cluster-contract.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
+import { membersOf } from '../replication/raft/configuration.ts';
 import type { Progress } from '../replication/raft/progress.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { MemberDirectory } from './member-directory.ts';
 
 /** What `GET /v1/status` says of a replica. Replicas that the assignment does not have stand under their replica ids. */
-export function replicaStatus(group: RaftGroup, directory: MemberDirectory): ReplicaStatus {
+export function replicaStatus(
+  group: RaftGroup,
+  directory: MemberDirectory,
+  move?: MoveProgress,
+): ReplicaStatus {
   const { log, core, replicaId } = group;
   const { bucket } = log;
   const nameOf = (replica: ReplicaId): string => directory.memberOf(bucket, replica) ?? replica;
@@ -23,8 +32,18 @@ export function replicaStatus(group: RaftGroup, directory: MemberDirectory): Rep
     learners: learners.map(nameOf),
     health: log.quarantined ? 'quarantined' : 'ok',
     lag: lagOf(group, nameOf),
+    ...committedOf(core),
+    ...(move !== undefined && { move }),
     ...(core.leadership !== null && { progress: progressOf(group, nameOf) }),
   };
+}
+
+/** An index without an entry is where the log begins. */
+function committedOf({ configurations }: RaftGroup['core']): Pick<ReplicaStatus, 'committed'> {
+  const [committed] = configurations;
+  if (committed === undefined) return {};
+  const { index, configuration } = committed;
+  return { committed: { index, replicas: membersOf(configuration) } };
 }
 
 /** What a replica does. */

@@ -204,7 +204,7 @@ export class RoutedReads {
   /** A replica that does not answer is not the last one. */
   #route(bucket: number, attempt: number): Route {
     if (!this.#anyCopy) return this.#routes.leader(bucket);
-    if (this.#routes.store.group(bucket) !== undefined) return HERE;
+    if (this.#routes.holds(bucket)) return HERE;
     const leader = this.#routes.view.leaderOf(bucket);
     if (leader !== null && attempt === 0) return leader;
     const replicas = this.#routes.view.assignment.buckets[bucket]?.replicas ?? [];

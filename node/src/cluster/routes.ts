@@ -10,6 +10,7 @@ import { clusterPaths } from '../../../common/cluster-contract.ts';
 import { SierraError } from '../../../common/errors.ts';
 import { EventIdSource, partitionHash } from '../../../common/ids.ts';
 import { type Random, systemRandom } from '../../../common/random.ts';
+import { isVoter } from '../replication/raft/configuration.ts';
 import { type Answer, decodeAnswers, encodeBatch } from './forwarding.ts';
 import type { ClusterView, ReplicaGroup, ReplicaStore } from './types.ts';
 
@@ -84,6 +85,12 @@ export class Routes {
   /** When a command that begins now must have found its leader. */
   deadline(): number {
     return this.now() + this.requestTimeoutMs;
+  }
+
+  /** Whether any committed copy that is here may be shown. */
+  holds(bucket: number): boolean {
+    const group = this.store.group(bucket);
+    return group !== undefined && isHolder(group);
   }
 
   leads(bucket: number): boolean {
@@ -167,6 +174,10 @@ export class Routes {
 
 export const takesAppends = (group: ReplicaGroup | undefined): boolean =>
   group?.state === 'leading' && !group.core.isHandingOver;
+
+/** A replica that is being brought up, or is on its way out, holds a bucket for nobody but its group. */
+export const isHolder = ({ core, replicaId }: Pick<ReplicaGroup, 'core' | 'replicaId'>): boolean =>
+  isVoter(core.configuration, replicaId);
 
 /** Whether a request that has failed was certainly not begun; see `PeerError` in `replication/peer-requests.ts`. */
 export const wasNotDone = (error: unknown): boolean =>

@@ -7,6 +7,7 @@ import type {
 } from '../../../common/cluster-contract.ts';
 import type { EventStore, EventVisitor } from '../engine/types.ts';
 import type { ReplicatedLog } from '../replication/replicated-log.ts';
+import type { Configuration, ReplicaId } from '../replication/raft/types.ts';
 import type { PeerRequests, Sender } from '../replication/peer-requests.ts';
 import type { SegmentListing } from '../replication/segment-serving.ts';
 
@@ -52,13 +53,16 @@ export interface ClusterView {
 
 /** The group of a bucket, as the router sees it. */
 export interface ReplicaGroup extends Pick<ReplicatedLog, 'state' | 'readBarrier'> {
-  readonly core: { readonly isHandingOver: boolean };
+  readonly replicaId: ReplicaId;
+  readonly core: { readonly isHandingOver: boolean; readonly configuration: Configuration };
 }
 
 /** A store with replicas of some of the buckets, as the router sees it. */
 export interface ReplicaStore extends EventStore {
   /** Undefined where this member has no replica of the bucket. */
   group(bucket: number): ReplicaGroup | undefined;
+  /** Called when the replica of a bucket has left; put in by who has feeds of it. */
+  onRemoved: (bucket: number) => void;
   /** Shows the oldest event with this id in one bucket; false where that has none. */
   readEventIn(bucket: number, eventId: Uint8Array, visit: EventVisitor): boolean | Promise<boolean>;
 }

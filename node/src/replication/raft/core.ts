@@ -67,7 +67,7 @@ export class RaftCore {
   #vote: Vote;
   #durableVote: Vote;
   /** Messages that wait until the vote is durable. */
-  #held: Message[] = [];
+  readonly #held: Message[] = [];
   #leader: ReplicaId | null = null;
   #commit: number;
   #durable: number;
@@ -123,6 +123,11 @@ export class RaftCore {
 
   get configuration(): Configuration {
     return (this.#configurations.at(-1) as PlacedConfiguration).configuration;
+  }
+
+  /** From the last committed one on. */
+  get configurations(): readonly PlacedConfiguration[] {
+    return this.#configurations;
   }
 
   /** Whether the configuration in force is committed. */
@@ -379,10 +384,8 @@ export class RaftCore {
   #voteDurable(vote: Vote): void {
     this.#durableVote = vote;
     if (!this.#isVoteDurable()) return;
-    const held = this.#held;
-    this.#held = [];
     // Of an earlier term: what it says holds no more, or not yet for certain.
-    for (const message of held) this.#effects.push({ kind: 'send', message });
+    for (const message of this.#held.splice(0)) this.#effects.push({ kind: 'send', message });
     if (this.#role !== 'candidate') return;
     this.#votes.set(this.id, true);
     this.#judgeElection();

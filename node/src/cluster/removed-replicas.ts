@@ -1,0 +1,73 @@
+/**
+ * `removed.json`: stays of this member in buckets that have ended. `docs/formats/directory.md`. What stands here is given up: its
+ * files are removed whenever they are found, and no replica of that stay is ever made again. So it is written before
+ * anything is removed, and a crash in between leaves nothing to decide.
+ */
+import { crc32c } from '../storage/crc.ts';
+import { OpenError } from '../storage/errors.ts';
+import { type FileSystem, replaceFile } from '../storage/file-system.ts';
+
+const REMOVED_FILE = 'removed.json';
+
+/** By bucket: the version that began the latest stay that has ended. Earlier ones have ended, too. */
+type Ends = Readonly<Record<string, number>>;
+
+const checksumOf = (ends: Ends): string =>
+  crc32c(Buffer.from(JSON.stringify(ends)))
+    .toString(16)
+    .padStart(8, '0');
+
+export class RemovedReplicas {
+  readonly #files: FileSystem;
+  readonly #directory: string;
+  #ends: Ends;
+
+  private constructor(files: FileSystem, directory: string, ends: Ends) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#ends = ends;
+  }
+
+  /** Rejects with {@link OpenError} for a file that it cannot read. */
+  static async read(files: FileSystem, directory: string): Promise<RemovedReplicas> {
+    let text: string;
+    try {
+      text = (await files.readFile(`${directory}/${REMOVED_FILE}`)).toString('utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return new RemovedReplicas(files, directory, {});
+    }
+    const ends = parse(text);
+    if (ends !== null) return new RemovedReplicas(files, directory, ends);
+    throw new OpenError('damaged', `${directory}/${REMOVED_FILE} is damaged`);
+  }
+
+  /** The version that began the latest stay in the bucket that has ended; 0: none has. */
+  since(bucket: number): number {
+    return this.#ends[String(bucket)] ?? 0;
+  }
+
+  /** Buckets in which a stay has ended. */
+  get buckets(): number[] {
+    return Object.keys(this.#ends).map(Number);
+  }
+
+  /** The stay that began with version `since` has ended; durable when it resolves. */
+  async note(bucket: number, since: number): Promise<void> {
+    if (since <= this.since(bucket)) return;
+    const removed = { ...this.#ends, [String(bucket)]: since };
+    const text = `${JSON.stringify({ removed, checksum: checksumOf(removed) }, null, 2)}\n`;
+    await replaceFile(this.#files, this.#directory, REMOVED_FILE, Buffer.from(text));
+    this.#ends = removed;
+  }
+}
+
+function parse(text: string): Ends | null {
+  try {
+    const { removed, checksum } = JSON.parse(text) as { removed?: Ends; checksum?: unknown };
+    if (typeof removed !== 'object' || checksum !== checksumOf(removed)) return null;
+    return Object.values(removed).every(Number.isSafeInteger) ? removed : null;
+  } catch {
+    return null;
+  }
+}
