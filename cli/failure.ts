@@ -56,6 +56,8 @@ const hints: Readonly<Record<string, string>> = {
   DISKFULL: 'Nothing was done. The disk of the node needs room; reads go on.',
   BUFFERFULL: 'Nothing was done. The node has more to do than it may hold; try again.',
   TRYAGAIN: 'Nothing was done. Try again in a moment.',
+  INSUFFICIENTREPLICAS:
+    'Nothing was done. A majority of the nodes must be up; "sierradb cluster status" says which are.',
   CLUSTERDOWN: 'Nothing was done. The partition is not served; the log of the node says why.',
   READERR:
     'The log of the node says what is damaged; "sierradb verify DIR" says what would be lost.',

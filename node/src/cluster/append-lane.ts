@@ -6,7 +6,7 @@
  *   goes back to the front, unless one behind it was taken.
  * - An append that may have been done is tried again until its time is over: its event ids, the client's or drawn here, make
  *   that harmless, however late an earlier attempt may still arrive. From then on nothing but success is believed.
- * - `TRYAGAIN` is answered only where nothing was proposed.
+ * - `TRYAGAIN` and `INSUFFICIENTREPLICAS` are answered only where nothing was proposed.
  */
 import { SierraError } from '../../../common/errors.ts';
 import type { AppendCallback, AppendRequest } from '../engine/types.ts';
@@ -86,7 +86,7 @@ export class AppendLane {
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       if (first.deadline > now) return;
       this.#queue.shift();
-      this.#refuse(first, noLeader());
+      this.#refuse(first, this.#routes.noLeader(this.#bucket));
     }
   }
 

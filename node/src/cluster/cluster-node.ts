@@ -43,6 +43,7 @@ import { drainStatus } from './drain-status.ts';
 import { handOver } from './hand-over.ts';
 import { LeaderPreference } from './leader-preference.ts';
 import { LeaderWatch } from './leader-watch.ts';
+import { type Majority, MajorityWatch } from './majority-watch.ts';
 import { MemberDirectory } from './member-directory.ts';
 import { statusesOf } from './member-requests.ts';
 import { MoveDriver, type MovingStore } from './move-driver.ts';
@@ -127,6 +128,7 @@ export class ClusterNode implements MemberService, ClusterView {
     return preferred !== null && this.#isWilling(bucket, preferred) ? preferred : null;
   });
   readonly #tally = new LeaderTally();
+  readonly #majorities = new MajorityWatch();
   readonly #drain = new Drain({
     groups: () => this.#store.groups(),
     isWilling: (bucket, replica) => this.#isWilling(bucket, replica),
@@ -213,12 +215,12 @@ export class ClusterNode implements MemberService, ClusterView {
   ): Promise<S> {
     const { clusterId } = this.assignment;
     const replicas = this.#known.plans();
-    // The store takes it for itself.
-    await this.#lock?.release();
-    this.#lock = null;
+    const lock = this.#lock;
     const { files, directory, log } = this.#options;
     const removed = await RemovedReplicas.read(files, directory);
-    const store = await open({ timing: defaultTiming, host: this.peers, clusterId, replicas });
+    const plan = { clusterId, replicas, ...(lock !== null && { lock }) };
+    const store = await open({ timing: defaultTiming, host: this.peers, ...plan });
+    this.#lock = null;
     this.#store = store;
     this.#moves = new MoveDriver({
       ...{ store, removed, log, peers: this.peers },
@@ -272,6 +274,11 @@ export class ClusterNode implements MemberService, ClusterView {
     // One that has only just been elected does not answer yet.
     if (leader === null || leader === group.replicaId) return null;
     return this.#known.memberOf(bucket, leader);
+  }
+
+  lostMajority(bucket: number): Majority | null {
+    const group = this.#store.group(bucket);
+    return group === undefined ? null : this.#majorities.lost(group);
   }
 
   leaderChange(bucket: number, signal: AbortSignal): Promise<void> {
@@ -448,6 +455,7 @@ export class ClusterNode implements MemberService, ClusterView {
   *#ticking(): Generator<RaftGroup> {
     for (const group of this.#store.groups()) {
       this.#tally.look(group);
+      this.#majorities.look(group);
       yield group;
     }
     this.#leaders.look();

@@ -12,6 +12,7 @@ import {
   collect,
   rangeOf,
   versionOf,
+  streamOfBucket,
   streams,
   turn,
   targetOf,
@@ -182,11 +183,30 @@ describe('without an answer', () => {
   test('nobody leads: not done, once the time is over', async () => {
     await using cluster = await MemoryCluster.open({ requestTimeoutMs: 300 });
     await cluster.led();
+    const { router, store } = cluster.member(0);
+    const own = store.group(0);
+    assert(own !== undefined);
+    while (cluster.leader(0) !== cluster.member(0)) {
+      const leading = cluster.leader(0)?.store.group(0);
+      if (leading?.core.isHandingOver === false) leading.transfer(own.replicaId);
+      await turn();
+    }
+    while (cluster.leader(1) === cluster.member(0)) {
+      if (store.group(1)?.core.isHandingOver === false) cluster.transfer(1);
+      await turn();
+    }
+    await cluster.led();
     cluster.member(1).isCutOff = true;
     cluster.member(2).isCutOff = true;
     while (streams.some((stream) => leads(cluster, stream))) await turn();
-    const { router } = cluster.member(0);
-    await assert.rejects(append(router, draft('a')), { code: 'TRYAGAIN' });
+    // Who has led until the others fell silent knows why nobody leads.
+    const ledHere = append(router, draft(streamOfBucket(router, 0)));
+    const elsewhere = append(router, draft(streamOfBucket(router, 1)));
+    await assert.rejects(ledHere, {
+      code: 'INSUFFICIENTREPLICAS',
+      message: 'insufficient healthy replicas for write quorum (1/2 replicas available)',
+    });
+    await assert.rejects(elsewhere, { code: 'TRYAGAIN' });
     await assert.rejects(async () => versionOf(router, 'a'), { code: 'TRYAGAIN' });
     await assert.rejects(router.readEvent(Buffer.alloc(16), collect([])) as Promise<boolean>, {
       code: 'TRYAGAIN',

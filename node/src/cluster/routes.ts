@@ -12,6 +12,7 @@ import { EventIdSource, partitionHash } from '../../../common/ids.ts';
 import { type Random, systemRandom } from '../../../common/random.ts';
 import { isVoter } from '../replication/raft/configuration.ts';
 import { type Answer, decodeAnswers, encodeBatch } from './forwarding.ts';
+import type { Majority } from './majority-watch.ts';
 import type { ClusterView, ReplicaGroup, ReplicaStore } from './types.ts';
 
 /** Runs `action` after so many milliseconds, unless it is cancelled by what is returned. */
@@ -116,6 +117,12 @@ export class Routes {
     return leader === this.view.self.id ? null : leader;
   }
 
+  /** Why an append is refused that has found no leader in time. */
+  noLeader(bucket: number): SierraError {
+    const lost = this.view.lostMajority?.(bucket) ?? null;
+    return lost === null ? noLeader() : tooFewReplicas(lost);
+  }
+
   /** Resolves when it is worth while to look for the leader again. */
   async pause(bucket: number): Promise<void> {
     const isOver = new AbortController();
@@ -185,6 +192,12 @@ export const wasNotDone = (error: unknown): boolean =>
 
 export const noLeader = (): SierraError =>
   new SierraError('TRYAGAIN', 'the partition has no leader at the moment');
+
+const tooFewReplicas = ({ available, required }: Majority): SierraError =>
+  new SierraError(
+    'INSUFFICIENTREPLICAS',
+    `insufficient healthy replicas for write quorum (${available}/${required} replicas available)`,
+  );
 
 export const outcomeUnknown = (cause?: unknown): SierraError =>
   new SierraError(

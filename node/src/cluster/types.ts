@@ -10,6 +10,7 @@ import type { ReplicatedLog } from '../replication/replicated-log.ts';
 import type { Configuration, ReplicaId } from '../replication/raft/types.ts';
 import type { PeerRequests, Sender } from '../replication/peer-requests.ts';
 import type { SegmentListing } from '../replication/segment-serving.ts';
+import type { Majority } from './majority-watch.ts';
 
 export { PeerError } from '../replication/peer-requests.ts';
 export type { PeerOutcome, PeerRequests, Sender } from '../replication/peer-requests.ts';
@@ -46,6 +47,8 @@ export interface ClusterView {
   readonly self: Member;
   /** Member id of the bucket's leader as far as this member knows, or null. */
   leaderOf(bucket: number): string | null;
+  /** Where this member led the bucket until a majority fell silent, and nobody has led it since: who was heard of. */
+  lostMajority?(bucket: number): Majority | null;
   /** Resolves when the bucket's leader may have changed, or after `signal`. */
   leaderChange(bucket: number, signal: AbortSignal): Promise<void>;
   readonly peers: PeerRequests;

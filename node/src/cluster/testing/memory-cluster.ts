@@ -24,6 +24,7 @@ import { PeerError, type PeerRequests } from '../../replication/peer-requests.ts
 import type { GroupHost, RaftGroup } from '../../replication/raft-group.ts';
 import { CommandRunner } from '../command-runner.ts';
 import { LeaderWatch } from '../leader-watch.ts';
+import { MajorityWatch } from '../majority-watch.ts';
 import { Router } from '../router.ts';
 import type { ClusterView } from '../types.ts';
 
@@ -56,6 +57,7 @@ export class TestMember {
   readonly router: Router;
   readonly runner: CommandRunner;
   readonly watch: LeaderWatch;
+  readonly majorities: MajorityWatch;
   /** Nothing reaches it, and nothing of it reaches others. */
   isCutOff = false;
   /** It runs what is forwarded to it, but its answers get lost. */
@@ -63,10 +65,17 @@ export class TestMember {
   /** Requests that it was sent. */
   requests = 0;
 
-  constructor(self: Member, store: Store, view: ClusterView, watch: LeaderWatch, timeout: number) {
+  constructor(
+    self: Member,
+    store: Store,
+    view: ClusterView,
+    watches: Pick<TestMember, 'watch' | 'majorities'>,
+    timeout: number,
+  ) {
     this.self = self;
     this.store = store;
-    this.watch = watch;
+    this.watch = watches.watch;
+    this.majorities = watches.majorities;
     this.runner = new CommandRunner(store);
     this.router = new Router(store, view, { requestTimeoutMs: timeout });
   }
@@ -160,14 +169,19 @@ export class MemoryCluster implements AsyncDisposable {
       { replication: { timing: TIMING, host: this.#host(self), replicas: this.#plans(self) } },
     );
     const watch = new LeaderWatch((bucket) => this.#leaderOf(self, bucket));
+    const majorities = new MajorityWatch();
     const view: ClusterView = {
       assignment: this.assignment,
       self,
       leaderOf: (bucket) => this.#leaderOf(self, bucket),
+      lostMajority: (bucket) => {
+        const group = store.group(bucket);
+        return group === undefined ? null : majorities.lost(group);
+      },
       leaderChange: (bucket, signal) => watch.change(bucket, signal),
       peers: this.#peers(self),
     };
-    return new TestMember(self, store, view, watch, requestTimeoutMs);
+    return new TestMember(self, store, view, { watch, majorities }, requestTimeoutMs);
   }
 
   #plans(self: Member): {
@@ -259,8 +273,11 @@ export class MemoryCluster implements AsyncDisposable {
   }
 
   #tick(): void {
-    for (const { store, watch } of this.members) {
-      for (const group of store.groups()) group.tick();
+    for (const { store, watch, majorities } of this.members) {
+      for (const group of store.groups()) {
+        majorities.look(group);
+        group.tick();
+      }
       watch.look();
     }
   }
