@@ -74,6 +74,10 @@ export class SegmentHealing {
     this.#options = { ...defaults, ...options };
   }
 
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /** Segments replaced so far, and attempts that failed. */
   get segments(): number {
     return this.#segments;
