@@ -1,6 +1,6 @@
 import type { Clock } from '../../../common/clock.ts';
 import type { Random } from '../../../common/random.ts';
-import type { FileSystem } from '../storage/file-system.ts';
+import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
 import type { ReplicaPlan } from '../storage/storage.ts';
 import type { GroupHost, GroupTiming } from '../replication/raft-group.ts';
 import type { StorageObserver } from '../storage/observer.ts';
@@ -71,6 +71,8 @@ export interface StoreEnvironment {
     readonly host: GroupHost;
     /** UUID: to which the directory belongs from now on; another one is refused. */
     readonly clusterId?: string;
+    /** The directory's lock, which goes over to the store. */
+    readonly lock?: DirectoryLock;
     /** What a new directory holds. */
     readonly replicas: readonly ReplicaPlan[];
   };

@@ -309,6 +309,7 @@ export class Store implements EventStore, AsyncDisposable {
         this.#answerLater(answer);
       },
     });
+    group.hasUndecided = (): boolean => writer.hasUndecided;
     const feeds = new BucketFeeds({
       log: group.log,
       search,
@@ -531,11 +532,16 @@ const leadershipLost = (): SierraError =>
 /** What the storage has to know of the cluster. */
 const storedOf = ({
   clusterId,
+  lock,
   replicas,
 }: NonNullable<StoreEnvironment['replication']>): Pick<
   StorageEnvironment,
-  'clusterId' | 'replicas'
-> => ({ replicas, ...(clusterId !== undefined && { clusterId }) });
+  'clusterId' | 'lock' | 'replicas'
+> => ({
+  replicas,
+  ...(lock !== undefined && { lock }),
+  ...(clusterId !== undefined && { clusterId }),
+});
 
 /** A node without peers. */
 const alone = (random: Random): { readonly timing: GroupTiming; readonly host: GroupHost } => ({

@@ -59,6 +59,8 @@ export interface StorageEnvironment {
   readonly random: Random;
   readonly observer: StorageObserver;
   readonly builds: IndexBuilds;
+  /** The directory's lock where the caller has it already; the storage's own from now on. */
+  readonly lock?: DirectoryLock;
   /** The cluster that the directory belongs to; absent: whichever it is, and a new one draws its own. */
   readonly clusterId?: string;
   /** What a new directory holds; absent: every bucket, each a group of one. */
@@ -113,7 +115,7 @@ export class Storage {
   ): Promise<Storage> {
     const { files } = environment;
     await files.makeDirectory(directory);
-    const lock = await takeLock(files, directory);
+    const lock = environment.lock ?? (await takeLock(files, directory));
     try {
       const opening = new Opening(directory, settings, environment, lock);
       return await opening.run(
