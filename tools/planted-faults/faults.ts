@@ -565,4 +565,26 @@ export const plantedFaults: readonly PlantedFault[] = [
     suite: 'node/src/replication/peer-network.test.ts',
     tests: 'becomes unreachable',
   },
+  {
+    name: 'a replacement need not end where the next segment begins',
+    file: 'node/src/storage/log-healing.ts',
+    find: 'behind.index !== end.index || behind.crc !== end.crc',
+    replace: 'behind.index !== end.index',
+    suite: 'node/src/replication/segment-healing.test.ts',
+  },
+  {
+    name: 'a replacement need not continue the segment before it',
+    file: 'node/src/storage/log-healing.ts',
+    find: 'header.firstIndex !== before.index + 1 || header.previousCrc !== before.crc',
+    replace: 'header.firstIndex !== before.index + 1',
+    suite: 'node/src/replication/segment-healing.test.ts',
+  },
+  {
+    name: 'a healed replica goes on with what it knew of streams',
+    file: 'node/src/engine/store.ts',
+    find: 'heads.forget();',
+    replace: '',
+    suite: 'node/src/http/healing.test.ts',
+    tests: 'all segments',
+  },
 ];
