@@ -587,4 +587,11 @@ export const plantedFaults: readonly PlantedFault[] = [
     suite: 'node/src/http/healing.test.ts',
     tests: 'all segments',
   },
+  {
+    name: 'followers take less than leaders may have left',
+    file: 'node/src/storage/uncommitted-room.ts',
+    find: '(3 * this.#journalFileBytes) / 4',
+    replace: 'this.#journalFileBytes / 4',
+    suite: 'node/src/replication/uncommitted-room.test.ts',
+  },
 ];

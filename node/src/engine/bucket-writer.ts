@@ -353,7 +353,7 @@ export class BucketWriter {
       return;
     }
     const { log } = this.#context.group;
-    if (!log.isAlone && !log.room.takesOwn) {
+    if (!log.isAlone && !log.room.takesOwn(pending.frameBytes)) {
       this.#answer(pending, new SierraError('BUFFERFULL', 'too many appends wait for a majority'));
       return;
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { frameIndex, frameLength, frameTerm } from '../storage/frame-format.ts';
-import { decodeBatch, encodeMessage, type Received } from './message-format.ts';
+import { decodeBatch, encodeMessage, type Received, type WireMessage } from './message-format.ts';
 import { TestGroup } from './testing/test-group.ts';
 
 const [LEADER, FOLLOWER, OTHER] = ['01'.repeat(8), '02'.repeat(8), '03'.repeat(8)] as const;
@@ -11,11 +11,12 @@ const [LEADER, FOLLOWER, OTHER] = ['01'.repeat(8), '02'.repeat(8), '03'.repeat(8
 function appendOf({ group }: TestGroup, first: number, commit: number): Buffer {
   const range = group.log.frames(first, 1024 * 1024);
   assert(range !== null);
-  const message = {
-    ...{ kind: 'append', from: LEADER, to: FOLLOWER, term: group.core.term },
+  const message: WireMessage = {
+    kind: 'append',
+    ...{ from: LEADER, to: FOLLOWER, term: group.core.term },
     ...{ previousIndex: first - 1, previousTerm: group.log.termAt(first - 1) ?? 0 },
     ...{ entries: [], commit },
-  } as const;
+  };
   return encodeMessage(0, message, range.bytes.subarray(range.from, range.to));
 }
 

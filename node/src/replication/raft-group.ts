@@ -34,6 +34,7 @@ import { RaftCore } from './raft/core.ts';
 import type {
   Configuration,
   Effect,
+  Entry,
   Message,
   PlacedConfiguration,
   RaftLog,
@@ -295,10 +296,18 @@ export class RaftGroup implements ReplicatedLog {
   /** Entries for which there is no room are left out; what remains still tells the leader where the logs agree. */
   #receive(received: Received, message: Message): void {
     if (!areWhole(received)) return;
-    const isTaken = message.kind !== 'append' || this.log.room.takesSent;
     this.#incoming = received;
-    this.#step({ kind: 'message', message: isTaken ? message : { ...message, entries: [] } });
+    this.#step({ kind: 'message', message: this.#roomFor(received, message) });
     this.#incoming = null;
+  }
+
+  /** Where there is no room for its entries, a message says what it says of those that are here. */
+  #roomFor({ framesAt, framesEnd }: Received, message: Message): Message {
+    const { log } = this;
+    if (message.kind !== 'append' || log.room.takesSent(framesEnd - framesAt)) return message;
+    const isHere = ({ index, term }: Entry): boolean => log.termAt(index) === term;
+    const known = message.entries.findIndex((entry) => !isHere(entry));
+    return known === -1 ? message : { ...message, entries: message.entries.slice(0, known) };
   }
 
   #step(input: Parameters<RaftCore['step']>[0]): void {
