@@ -151,6 +151,28 @@ describe('a planned hand-over', () => {
   });
 });
 
+describe('an append that is not decided yet', () => {
+  test('is decided before the leader hands over', async () => {
+    await using cluster = await MemoryCluster.open();
+    await cluster.led();
+    for (let i = 0; i < 8; i += 1) {
+      const leader = cluster.leader(0);
+      assert(leader !== null);
+      const { router } = leader;
+      const stream = streamOfBucket(router, 0);
+      const id = Buffer.alloc(16, i + 1);
+      const { events } = await append(router, draft(stream, '', { id }));
+      // What became of the first one has to be read; the second stands behind it.
+      const again = append(router, draft(stream, '', { id }));
+      const next = append(router, draft(stream));
+      cluster.transfer(0);
+      assert.equal((await again).events[0]?.version, events[0]?.version);
+      assert.equal((await next).events[0]?.version, (events[0]?.version ?? 0) + 1);
+      while (cluster.leader(0) === leader || cluster.leader(0) === null) await turn();
+    }
+  });
+});
+
 describe('feeds of buckets that are held elsewhere', () => {
   for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
     test(`show every event once while leaders change (SEED=${String(seed)})`, async () => {

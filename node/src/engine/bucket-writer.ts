@@ -138,6 +138,11 @@ export class BucketWriter {
     return decided;
   }
 
+  /** Whether appends wait for a decision. */
+  get hasUndecided(): boolean {
+    return this.#queue.length > 0;
+  }
+
   /** Resolves when every append so far is decided. */
   async decided(): Promise<void> {
     for (let last = this.#queue.at(-1); last !== undefined; last = this.#queue.at(-1)) {

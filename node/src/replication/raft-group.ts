@@ -71,6 +71,8 @@ export class RaftGroup implements ReplicatedLog {
   readonly replicaId: ReplicaId;
   onCommitted: ApplyFrame = () => undefined;
   onStateChange: (state: GroupState) => void = () => undefined;
+  /** Whether appends were taken that have not been begun yet: before they are, the group hands nothing over. */
+  hasUndecided: () => boolean = () => false;
   /** Damage that hid events is gone: what was known of them may be wrong. */
   onHealed: () => void = () => undefined;
   readonly #core: RaftCore;
@@ -96,7 +98,7 @@ export class RaftGroup implements ReplicatedLog {
     this.#core = new RaftCore(
       { id: this.replicaId, ...timing, random: host.random },
       {
-        log: raftLogOf(log),
+        log: raftLogOf(log, () => this.hasUndecided()),
         vote: { term, votedFor: votedFor === null ? null : replicaText(votedFor) },
         commit: log.committedIndex,
         configurations: log.configurations.map(({ index, bytes }) => ({
@@ -450,8 +452,11 @@ function configurationAt(bytes: Buffer, at: number): Configuration | null {
 }
 
 /** The log as the core sees it: what is not in memory any more is only in segments. */
-function raftLogOf(log: BucketLog): RaftLog {
+function raftLogOf(log: BucketLog, isAwaited: () => boolean): RaftLog {
   return {
+    get isAwaited() {
+      return isAwaited();
+    },
     get lastIndex() {
       return log.endIndex;
     },

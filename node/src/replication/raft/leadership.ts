@@ -98,6 +98,8 @@ export class Leadership {
       const round = this.#round;
       this.#context.send({ kind: 'heartbeat', from, to, term, commit, round });
     }
+    // What was awaited may have come to nothing.
+    this.#completeTransfer();
   }
 
   /** Whether a majority was heard of since the last time this was asked. A transfer that has not come about ends. */
@@ -272,7 +274,7 @@ export class Leadership {
     const to = this.#transferTo;
     const { id: from, term, log } = this.#context;
     // Everything must be committed, too: what is not would have an unknown outcome for whoever waits for it.
-    if (to === null || this.#context.commit !== log.lastIndex) return;
+    if (to === null || this.#context.commit !== log.lastIndex || log.isAwaited === true) return;
     if (this.#progress.get(to)?.match !== log.lastIndex) return;
     this.#context.send({ kind: 'timeoutNow', from, to, term });
   }

@@ -181,6 +181,8 @@ export type Input =
 /** The log as far as the core needs it; the loop keeps it. */
 export interface RaftLog {
   readonly lastIndex: number;
+  /** Entries are about to come that were promised a place: a leader hands over behind them. Absent: none. */
+  readonly isAwaited?: boolean;
   /** Term of the entry, 0 for index 0; null where that is not in memory any more. Such entries are committed. */
   term(index: number): number | null;
   /** The last index that fits one message which begins with entry `from`. At least `from`, at most {@link lastIndex}. */
