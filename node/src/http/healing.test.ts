@@ -104,7 +104,6 @@ type Hurt = (files: MemoryFileSystem, last: number) => Promise<void>;
 
 const hurts: Record<string, Hurt> = {
   'a changed byte in a sealed segment': async (files) => flipByte(files, 1, 5000),
-  'a changed byte in the header of a sealed segment': async (files) => flipByte(files, 1, 30),
   'a changed byte in the last segment': async (files, last) => flipByte(files, last, 300),
   'a changed byte in the header of the last segment': async (files, last) =>
     flipByte(files, last, 30),
@@ -132,12 +131,21 @@ for (const [what, hurt] of Object.entries(hurts)) {
       await hurt(files, last);
       await removeDerived(files);
       await members.until(hasLeader(members));
-      await append(members, 80);
-      await members.start('m1');
+      const { store } = await members.start('m1');
       assert(groupOf(members, 'm1').log.quarantined, 'the start has found it');
+      // What is looked up while damage hides events is not believed later.
+      for (let client = 0; client < 8; client += 1) {
+        const key = keyOf(client);
+        const version = async (): Promise<unknown> =>
+          store.streamVersion(Buffer.from(key.toString('hex')), key);
+        await version().catch((error: unknown) => assert.match(String(error), /damaged part/));
+      }
       await members.until(() => groupOf(members, 'm1').state !== 'starting');
       assert(!groupOf(members, 'm1').log.quarantined);
       assert(!groupOf(members, 'm1').log.hidesFrames);
+      await assertSameLogs(members);
+      await assertReadable(members, 'm1', 40);
+      await append(members, 80);
       await assertSameLogs(members);
       await assertReadable(members, 'm1', 50);
     }));
