@@ -22,14 +22,17 @@ async function until(condition: () => boolean): Promise<void> {
 class Client {
   readonly #members: WholeMembers;
   readonly #number: number;
+  readonly #through: readonly number[];
   /** Payloads of acknowledged events, by version. */
   readonly acknowledged = new Map<number, string>();
   slowestMs = 0;
   isDone = false;
 
-  constructor(members: WholeMembers, number: number) {
+  /** Appends through the members with these indexes, those that run. */
+  constructor(members: WholeMembers, number: number, through: readonly number[] = [0, 1, 2, 3]) {
     this.#members = members;
     this.#number = number;
+    this.#through = through;
   }
 
   get key(): Buffer {
@@ -52,7 +55,10 @@ class Client {
 
   /** Null where it is not known whether it was done. */
   #append(payload: string, turn: number): Promise<number | null> {
-    const routers = [...this.#members.members.values()].map(({ router }) => router);
+    const members = [...this.#members.members.values()];
+    const routers = members
+      .filter(({ index }) => this.#through.includes(index))
+      .map(({ router }) => router);
     const router = routers[turn % routers.length];
     assert(router !== undefined);
     const { promise, resolve } = Promise.withResolvers<number | null>();
@@ -146,6 +152,52 @@ test(
       assert.deepEqual(await disk?.list(segmentsFolder('/data', bucket)), []);
     }
     assert.equal(wholeOptions.bucketCount, BUCKETS.length);
+    assert.deepEqual(members.failures, []);
+  },
+);
+
+test(
+  'moves are taken back, and go on without those who are away',
+  { timeout: 90_000 },
+  async () => {
+    await using members = await WholeMembers.prepare(4);
+    await members.start([0, 1, 2, 3], 4);
+    const clients = Array.from({ length: 4 }, (_, i) => new Client(members, i, [0, 1]));
+    const running = Promise.all(clients.map((client) => client.run()));
+    await until(() => clients.every(({ acknowledged }) => acknowledged.size > 5));
+    const put = async (holders: readonly number[]): Promise<void> => {
+      const current = members.member(0).node.assignment;
+      await members.put(0, moved(current, current.members, holders));
+    };
+    const stages = (): (string | undefined)[] =>
+      [0, 1, 2].flatMap((index) =>
+        members
+          .member(index)
+          .node.status()
+          .buckets.map(({ move }) => move?.stage),
+      );
+
+    await put([0, 1, 2]);
+    await until(() => holdEverything(members, [0, 1, 2]));
+    // The newcomer is away: its move waits, and is taken back.
+    await members.stop(3);
+    await put([0, 1, 3]);
+    await until(() => stages().includes('catching up'));
+    await put([0, 1, 2]);
+    await until(
+      () => holdEverything(members, [0, 1, 2]) && stages().every((it) => it === undefined),
+    );
+
+    // One that leaves is away, and removes its copies when it is back.
+    await members.start([3], 4);
+    await members.stop(2);
+    await put([0, 1, 3]);
+    await until(() => holdEverything(members, [0, 1, 3]));
+    await members.start([2], 4);
+    await until(() => [...members.member(2).store.groups()].length === 0);
+    clients.forEach((client) => (client.isDone = true));
+    await running;
+    await assertNothingLost(clients, 2);
     assert.deepEqual(members.failures, []);
   },
 );

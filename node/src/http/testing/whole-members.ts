@@ -7,18 +7,25 @@ import { seededRandom } from '../../../../common/random.ts';
 import { ClusterNode } from '../../cluster/cluster-node.ts';
 import { CommandRunner } from '../../cluster/command-runner.ts';
 import { Router } from '../../cluster/router.ts';
-import { openStore, type Store } from '../../engine/index.ts';
+import { openStore, type Store, type StoreOptions } from '../../engine/index.ts';
 import { MemoryFileSystem } from '../../storage/memory-file-system.ts';
 import { type ClusterServer, openClusterServer } from '../cluster-server.ts';
 
 const DIRECTORY = '/data';
 const KIB = 1024;
 
-export const wholeOptions = {
-  ...{ bucketCount: 4, partitionCount: 16, segmentBytes: 256 * KIB },
-  ...{ journalFileBytes: 4096 * KIB, appendMaxBytes: 64 * KIB },
-  ...{ diskReserveBytes: 0, scrubBytesPerSecond: 0 },
-} as const;
+export const wholeOptions: Partial<StoreOptions> & {
+  readonly bucketCount: number;
+  readonly partitionCount: number;
+} = {
+  bucketCount: 4,
+  partitionCount: 16,
+  segmentBytes: 256 * KIB,
+  journalFileBytes: 4096 * KIB,
+  appendMaxBytes: 64 * KIB,
+  diskReserveBytes: 0,
+  scrubBytesPerSecond: 0,
+};
 
 export interface WholeMember {
   readonly index: number;
