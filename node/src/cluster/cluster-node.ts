@@ -341,6 +341,7 @@ export class ClusterNode implements MemberService, ClusterView {
       groups: this.#store.groups(),
       tally: this.#tally,
       copies: this.peers.copies,
+      healing: this.peers.healing,
       memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
       isDraining: this.#drain.isOn,
     });

@@ -1,5 +1,6 @@
 /** What a member measures of its replica groups; `http/cluster-metrics.ts` shows it. */
 import type { LogCopies } from '../replication/log-copies.ts';
+import type { SegmentHealing } from '../replication/segment-healing.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import { followersOf, roleOf } from './replica-status.ts';
@@ -22,6 +23,8 @@ export interface ClusterStatistics {
     readonly bytes: number;
     readonly failures: number;
   };
+  /** Damaged segments replaced by another replica's, and attempts that failed, since the start. */
+  readonly healing: { readonly segments: number; readonly failures: number };
   readonly isDraining: boolean;
 }
 
@@ -48,6 +51,7 @@ export interface StatisticsSource {
   readonly groups: Iterable<RaftGroup>;
   readonly tally: LeaderTally;
   readonly copies: Pick<LogCopies, 'active' | 'bytes' | 'failures'>;
+  readonly healing: Pick<SegmentHealing, 'segments' | 'failures'>;
   readonly memberOf: (bucket: number, replica: ReplicaId) => string | null;
   readonly isDraining: boolean;
 }
@@ -69,9 +73,10 @@ export function clusterStatistics(source: StatisticsSource): ClusterStatistics {
     }
   }
   const { electionsWon, leaderChanges } = tally;
+  const healing = { segments: source.healing.segments, failures: source.healing.failures };
   const catchUp = { replicas: copies.active, bytes: copies.bytes, failures: copies.failures };
   return {
     ...{ replicas, leaderless, electionsWon, leaderChanges, uncommitted, lag, catchUp },
-    isDraining,
+    ...{ healing, isDraining },
   };
 }

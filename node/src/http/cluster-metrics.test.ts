@@ -43,6 +43,7 @@ function metricsOf(members: TestMembers, name: string): { metrics: NodeMetrics; 
   metrics.cluster.watch(() =>
     clusterStatistics({
       ...{ groups: member().store.groups(), tally, copies: member().network.copies },
+      healing: member().network.healing,
       ...{ memberOf: (_, replica) => byReplica.get(replica) ?? null, isDraining: false },
     }),
   );
@@ -56,7 +57,7 @@ describe('metrics of replica groups', () => {
   it('have no values on a node without peers', async () => {
     const samples = await scrape(new NodeMetrics('0.0.0'));
     const names = [...samples.keys()].filter((name) =>
-      /^sierradb_(replica|leader|uncommitted|catch_up|draining|elections)/.test(name),
+      /^sierradb_(replica|leader|uncommitted|catch_up|heal|draining|elections)/.test(name),
     );
     assert.deepEqual(names, []);
   });
@@ -88,6 +89,8 @@ describe('metrics of replica groups', () => {
       assert.equal(sum('sierradb_elections_won_total'), 2);
       assert.equal(sum('sierradb_leader_changes_total'), 0);
       assert.equal(sum('sierradb_draining'), 0);
+      assert.equal(sum('sierradb_healed_segments_total'), 0);
+      assert.equal(sum('sierradb_healing_failures_total'), 0);
       for (const each of all) {
         assert(![...each.keys()].some((name) => name.includes('bucket="')));
       }

@@ -32,6 +32,11 @@ const counters: Readonly<Record<string, [help: string, read: Read]>> = {
     (s) => s.catchUp.bytes,
   ],
   catch_up_failures_total: ['Copies of segments that failed.', (s) => s.catchUp.failures],
+  healed_segments_total: [
+    'Damaged segments that were replaced by those of other nodes.',
+    (s) => s.healing.segments,
+  ],
+  healing_failures_total: ['Attempts at that which failed.', (s) => s.healing.failures],
 };
 
 /**
