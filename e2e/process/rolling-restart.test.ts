@@ -18,7 +18,9 @@ describe(`rolling restarts, seed ${seed}`, () => {
   it('lose nothing in any order, and refuse little', limits, async (t) => {
     const random = seededRandom(seed);
     await using cluster = await ClusterProcesses.start(3, flags);
-    const allowed = ['WRONGVER', 'TRYAGAIN', 'QUORUMFAILED'] as const;
+    // Nobody waits until a node that has started is heard of by those that lead: for a moment a leader may miss two.
+    const moment = ['TRYAGAIN', 'QUORUMFAILED', 'INSUFFICIENTREPLICAS'] as const;
+    const allowed = ['WRONGVER', ...moment] as const;
     await using load = new Load(cluster, random, { allowed });
     for (const index of ORDER) {
       await load.acknowledged(20);
