@@ -9,7 +9,7 @@ export function recoverText(result: RecoverResult): string {
     ...result.buckets.map(bucketLine),
   ];
   if (missing.length > 0) {
-    lines.push(`NOT HERE: ${bucketsText(missing)}: all events of theirs are lost, they begin anew`);
+    lines.push(`NOT HERE: ${bucketsText(missing)}: all their events are lost, they begin anew`);
   }
   return `${[...lines, ...warnings(result), ...verdict(result)].join('\n')}\n`;
 }
@@ -19,10 +19,12 @@ function bucketLine({
   frames,
   events,
   uncommitted,
+  lastTerm,
+  lastIndex,
   isLearner,
 }: RecoverResult['buckets'][number]): string {
-  const counts = `bucket ${bucket}: ${frames} frames with ${events} events kept`;
-  const unknown = uncommitted === 0 ? '' : `, ${uncommitted} frames not known to be committed`;
+  const counts = `bucket ${bucket}: ${frames} frames with ${events} events kept, up to term ${lastTerm}, index ${lastIndex}`;
+  const unknown = uncommitted === 0 ? '' : `; ${uncommitted} frames not known to be committed`;
   return `${counts}${unknown}${isLearner ? '; IT WAS STILL CATCHING UP, and may lack much' : ''}`;
 }
 

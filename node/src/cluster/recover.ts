@@ -60,6 +60,9 @@ export interface RecoveredBucket {
   readonly events: number;
   /** Of the frames, those that were not known to be committed. */
   readonly uncommitted: number;
+  /** Of the last frame. Of two survivors, the one with the higher term has more, then the one with the higher index. */
+  readonly lastTerm: number;
+  readonly lastIndex: number;
   /** The replica was catching up: it may lack much that others had. */
   readonly isLearner: boolean;
 }
@@ -202,7 +205,7 @@ class Recover {
     );
   }
 
-  #judge({ bucket, frames, events, spans }: WalkResult): RecoveredBucket {
+  #judge({ bucket, frames, events, spans, end }: WalkResult): RecoveredBucket {
     const checkpoint = this.#found.journal.bucketCheckpoint(bucket);
     const decidesAlone =
       checkpoint !== null && isAlone(checkpoint.configuration, checkpoint.replicaId);
@@ -210,7 +213,11 @@ class Recover {
     const uncommitted = spans
       .filter(({ promised }) => !promised && !decidesAlone)
       .reduce((sum, span) => sum + span.frames.length, 0);
-    return { bucket, frames, events, uncommitted, isLearner: isLearner(checkpoint) };
+    const { term: lastTerm, index: lastIndex } = end;
+    return {
+      ...{ bucket, frames, events, uncommitted, lastTerm, lastIndex },
+      isLearner: isLearner(checkpoint),
+    };
   }
 
   /** Steps 1 and 2. */
