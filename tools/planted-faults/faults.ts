@@ -457,8 +457,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'node/src/engine/bucket-writer.ts',
     find: 'head.version = head.appliedVersion;',
     replace: '',
-    ...simulation,
-    seed: 127,
+    suite: 'node/src/cluster/lost-leadership.test.ts',
   },
   {
     name: 'segments are written with what is not committed',
@@ -518,14 +517,13 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'node/src/engine/heads.ts',
     find: 'if (head === undefined && isBeingRead(streamId)) {',
     replace: 'if (head === undefined && isBeingRead(streamId) && count < 0) {',
-    ...simulation,
-    seed: 207,
+    suite: 'node/src/engine/heads.test.ts',
   },
   {
     name: 'a leader without a majority appends more than a checkpoint can repeat',
     file: 'node/src/storage/uncommitted-room.ts',
-    find: 'return this.bytes <= this.#journalFileBytes / 4;',
-    replace: 'return this.bytes <= this.#journalFileBytes * 4;',
+    find: 'this.bytes === 0 || this.bytes + bytes <= this.#journalFileBytes / 4;',
+    replace: 'this.bytes + bytes <= this.#journalFileBytes * 4;',
     suite: 'node/src/cluster/uncommitted-room.test.ts',
   },
   {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
+import { FRAME_EVENTS_OFFSET, frameKind, writeFrameHeader } from '../storage/frame-format.ts';
 import { hashBytes } from '../storage/hash.ts';
+import { frameBytes, writeEvent, writePartitionKey } from './frame-encoder.ts';
 import { type Head, Heads, keyText } from './heads.ts';
 
 const MAX = 16;
@@ -90,5 +92,31 @@ test('keys of all bytes are told apart as text', () => {
   assert.deepEqual(
     Buffer.from(keyText(Buffer.from([0, 128, 255])), 'latin1'),
     Buffer.from([0, 128, 255]),
+  );
+});
+
+test('a head that is being read from the disk is known from what is applied meanwhile', () => {
+  const streams = new Streams();
+  const event = {
+    ...{ streamId: Buffer.from('s'), eventName: Buffer.from('Happened'), eventId: null },
+    ...{ expectedVersion: 'any', timestamp: null },
+    ...{ metadata: Buffer.alloc(0), payload: Buffer.alloc(0) },
+  } as const;
+  const length = frameBytes([event]);
+  const bytes = Buffer.alloc(length);
+  const key = Buffer.alloc(16, 7);
+  writeFrameHeader(bytes, 0, {
+    ...{ kind: frameKind.events, length, previousCrc: 0, segment: 0, offset: 0, index: 9 },
+    ...{ term: 1, partition: 0, firstSequence: 5, eventCount: 1 },
+  });
+  writePartitionKey(bytes, 0, key);
+  writeEvent(bytes, FRAME_EVENTS_OFFSET, event, 4, 0);
+  streams.heads.follow(bytes, 0, () => false);
+  assert.equal(streams.get('s'), undefined);
+  streams.heads.follow(bytes, 0, (streamId) => Buffer.from(streamId).toString() === 's');
+  const head = streams.get('s');
+  assert.deepEqual(
+    [head?.version, head?.appliedVersion, head?.lastIndex, head?.appliedPartitionKey],
+    [4, 4, 9, keyText(key)],
   );
 });
