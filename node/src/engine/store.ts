@@ -310,7 +310,6 @@ export class Store implements EventStore, AsyncDisposable {
       },
     });
     group.hasUndecided = (): boolean => writer.hasUndecided;
-    group.hasUndecided = (): boolean => writer.hasUndecided;
     const feeds = new BucketFeeds({
       log: group.log,
       search,
