@@ -104,6 +104,7 @@ export class LogHealing {
   async replace(segment: number, bytes: number, read: ReadElsewhere): Promise<void> {
     const { files, folder } = this.#context;
     const temporary = `${folder}/${replacementFileName(segment)}`;
+    if (this.#closed) throw new Error('the log is closed');
     await files.remove(temporary);
     const file = await files.open(temporary, 'create');
     try {
