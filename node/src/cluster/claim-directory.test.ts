@@ -2,10 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { firstAssignment } from '../../../common/assignment.ts';
+import { systemClock } from '../../../common/clock.ts';
 import { seededRandom } from '../../../common/random.ts';
 import { readIdentity, writeIdentity } from '../storage/identity.ts';
+import { inlineIndexBuilds } from '../storage/index-builds.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
-import { FilledDirectory } from '../storage/testing/filled-directory.ts';
+import { silentObserver } from '../storage/observer.ts';
+import { Storage } from '../storage/storage.ts';
+import { FilledDirectory, smallSettings } from '../storage/testing/filled-directory.ts';
 import { ASSIGNMENT_FILE, readAssignment, writeAssignment } from './assignment-file.ts';
 import { claimDirectory, type DirectoryClaim, refuseMember } from './claim-directory.ts';
 import { DIRECTORY, MemberDisk } from './testing/member-disk.ts';
@@ -53,6 +57,23 @@ describe('a directory', () => {
     const { lock } = await bench.claim(0);
     await assert.rejects(bench.claim(0), { reason: 'locked' });
     await lock.release();
+  });
+
+  it('stays locked when the store takes it over', async () => {
+    const bench = new Bench();
+    const { identity, lock } = await bench.claim(1);
+    const { files } = bench;
+    const storage = await Storage.open(
+      '/d',
+      { ...smallSettings, ...identity },
+      {
+        ...{ files, lock, clock: systemClock, random: seededRandom(1), observer: silentObserver },
+        ...{ builds: inlineIndexBuilds(files), replicas: [], onFatal: () => undefined },
+      },
+    );
+    await assert.rejects(files.lock('/d'), { code: 'ELOCKED' });
+    await storage.close();
+    await (await files.lock('/d')).release();
   });
 
   it('of a single node is none of a member', async () => {
