@@ -156,7 +156,7 @@ interface RowWords {
   readonly note?: string;
 }
 
-/** A quick run promises two minutes; what is left after this many takes the rest. */
+/** A quick run is to stay quick: what is left after this many has one round. */
 const QUICK_MS_MAX = 70_000;
 
 export class Bench {

@@ -103,7 +103,7 @@ const quick: Sizes = {
 };
 
 export const usage = `npm run bench -- [options]
-  --quick            fewer and shorter rounds on less data; ends within two minutes
+  --quick            fewer and shorter rounds on less data: a few minutes
   --only NAME,NAME   these scenarios only
   --rounds N         rounds of each comparison
   --seconds N        measured seconds of each run
