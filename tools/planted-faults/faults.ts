@@ -30,6 +30,7 @@ const simulation = {
   tests: 'loses nothing|^seed',
   seeds: 400,
 };
+const removal = { suite: 'node/src/cluster/move-driver.test.ts' };
 const pushPace = { suite: 'node/src/resp/push-pace.test.ts', tests: 'loses nothing' };
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -591,5 +592,33 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: '(3 * this.#journalFileBytes) / 4',
     replace: 'this.#journalFileBytes / 4',
     suite: 'node/src/replication/uncommitted-room.test.ts',
+  },
+  {
+    name: 'a copy is deleted before a configuration without it is final',
+    file: 'node/src/cluster/move-driver.ts',
+    find: 'if (this.#isAssigned(group) || !this.#isOver(group, statuses)) continue;',
+    replace: 'if (this.#isAssigned(group)) continue;',
+    ...removal,
+  },
+  {
+    name: 'a copy is deleted before that is noted',
+    file: 'node/src/cluster/move-driver.ts',
+    find: 'await removed.note(bucket, stay.since);\n    await store.removeReplica(bucket);',
+    replace: 'await store.removeReplica(bucket);\n    await removed.note(bucket, stay.since);',
+    ...removal,
+  },
+  {
+    name: 'a learner becomes a voter before it has caught up',
+    file: 'node/src/cluster/moves.ts',
+    find: "if (first !== undefined) return wait('catching up', lagText(bucket, first));",
+    replace: '',
+    suite: 'node/src/cluster/moves.test.ts',
+  },
+  {
+    name: 'a replica that begins later takes the later holders for its group',
+    file: 'node/src/cluster/member-directory.ts',
+    find: 'assignment.version === 1 ? this.assigned(bucket) : []',
+    replace: 'this.assigned(bucket)',
+    ...removal,
   },
 ];

@@ -91,7 +91,12 @@ export class MoveDriver {
       });
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no replica is being made or removed. */
+  async idle(): Promise<void> {
+    await this.#tending;
+  }
+
+  /** Nothing more is begun; resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#stopped.abort(new Error('the node is stopping'));
     await this.#tending;
