@@ -371,7 +371,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: ' || !this.#agreesAt(previousIndex, previousTerm)) {',
     replace: ') {',
     ...simulation,
-    seed: 23,
+    seed: 47,
   },
   {
     name: 'a read does not ask whether this is still the leader',
@@ -386,7 +386,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (this.log.isAlone) return null;',
     replace: "if (this.log.isAlone || this.#state === 'leading') return null;",
     ...simulation,
-    seed: 10,
+    seed: 24,
   },
   {
     name: 'a conflict is answered from a frame in flight',
@@ -403,7 +403,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace:
       'const fault = this.log.take(bytes, at, end);\n        this.log.commit(this.log.endIndex);',
     ...simulation,
-    seed: 1,
+    seed: 9,
   },
   {
     name: 'entries that are there already are appended again',
@@ -419,7 +419,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace:
       'const mark = this.#marks.frame();\n    queueMicrotask(() => { this.onDurable(this.endIndex); });',
     ...simulation,
-    seed: 13,
+    seed: 16,
   },
   {
     name: 'a heartbeat tells of commits beyond what the follower has acknowledged',
@@ -427,7 +427,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'const commit = Math.min(this.#context.commit, match);',
     replace: 'const { commit } = this.#context;',
     ...simulation,
-    seed: 8,
+    seed: 23,
   },
   {
     name: 'joint consensus needs one majority only',
@@ -474,7 +474,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'committed: () => this.#writable(),',
     replace: 'committed: () => this.#committed,',
     ...simulation,
-    seed: 14,
+    seed: 21,
   },
   {
     name: 'a segment ends where it ended before its end was truncated',
@@ -497,7 +497,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (segment === end?.segment && offset >= end.offset) return false;',
     replace: 'if (end !== undefined) return false;',
     ...simulation,
-    seed: 84,
+    seed: 162,
   },
   {
     name: 'a frame that was committed while older laps were settled is in no checkpoint',

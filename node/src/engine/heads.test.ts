@@ -5,6 +5,7 @@ import { FRAME_EVENTS_OFFSET, frameKind, writeFrameHeader } from '../storage/fra
 import { hashBytes } from '../storage/hash.ts';
 import { frameBytes, writeEvent, writePartitionKey } from './frame-encoder.ts';
 import { type Head, Heads, keyText } from './heads.ts';
+import type { EventDraft } from './types.ts';
 
 const MAX = 16;
 
@@ -97,16 +98,17 @@ test('keys of all bytes are told apart as text', () => {
 
 test('a head that is being read from the disk is known from what is applied meanwhile', () => {
   const streams = new Streams();
-  const event = {
+  const event: EventDraft = {
     ...{ streamId: Buffer.from('s'), eventName: Buffer.from('Happened'), eventId: null },
-    ...{ expectedVersion: 'any', timestamp: null },
-    ...{ metadata: Buffer.alloc(0), payload: Buffer.alloc(0) },
-  } as const;
+    ...{ timestamp: null, metadata: Buffer.alloc(0), payload: Buffer.alloc(0) },
+    expectedVersion: 'any',
+  };
   const length = frameBytes([event]);
   const bytes = Buffer.alloc(length);
   const key = Buffer.alloc(16, 7);
   writeFrameHeader(bytes, 0, {
-    ...{ kind: frameKind.events, length, previousCrc: 0, segment: 0, offset: 0, index: 9 },
+    kind: frameKind.events,
+    ...{ length, previousCrc: 0, segment: 0, offset: 0, index: 9 },
     ...{ term: 1, partition: 0, firstSequence: 5, eventCount: 1 },
   });
   writePartitionKey(bytes, 0, key);
