@@ -90,7 +90,7 @@ export class LogCopy {
       if (piece.length === 0) throw new Error(`segment ${String(segment)} ends early`);
       at += piece.length;
       if (at < to) next = this.#read(segment, at, to);
-      rest = await this.#takePiece(rest, piece);
+      rest = await this.#takePiece(rest.length === 0 ? piece : Buffer.concat([rest, piece]));
     }
     if (rest.length > 0) throw new Error(`segment ${String(segment)} ends within a frame`);
   }
@@ -104,24 +104,13 @@ export class LogCopy {
     return reading;
   }
 
-  /** Takes the whole frames of what was left over and what follows it; returns what is left over of that. */
-  async #takePiece(rest: Buffer, piece: Buffer): Promise<Buffer> {
+  /** Takes the whole frames at the start of `bytes`; returns what follows them. */
+  async #takePiece(bytes: Buffer): Promise<Buffer> {
     await this.#durable(this.#before);
     this.#before = this.#at.index;
-    // Only the frame that stands in both is put together: copies of whole pieces keep the garbage collector busy.
-    const split = rest.length === 0 ? 0 : bytesMissing(rest, piece);
-    if (split > 0) {
-      const frame = Buffer.concat([rest, piece.subarray(0, split)]);
-      if ((await this.#takeFrames(frame, 0)) === 0) return frame;
-    }
-    return piece.subarray(await this.#takeFrames(piece, split));
-  }
-
-  /** Takes the whole frames that stand at `from`; resolves with where what follows them begins. */
-  async #takeFrames(bytes: Buffer, start: number): Promise<number> {
-    for (let from = start; ;) {
+    for (let from = 0; ;) {
       const to = this.#checked(bytes, from);
-      if (to === from) return from;
+      if (to === from) return bytes.subarray(from);
       const fault = this.#group.takeCommitted(bytes, from, to);
       if (fault !== null) throw new Error(fault);
       this.#bytes += to - from;
@@ -182,12 +171,4 @@ export class LogCopy {
   #refuseStopped(): void {
     if (this.#group.state === 'stopped') throw new Error('the group has stopped');
   }
-}
-
-/** How much of `piece` completes the frame that begins with `rest`; all of it where that is not enough. At least a byte. */
-function bytesMissing(rest: Buffer, piece: Buffer): number {
-  const lacking = Math.max(0, FRAME_HEADER_BYTES - rest.length);
-  if (lacking > piece.length) return piece.length;
-  const head = lacking === 0 ? rest : Buffer.concat([rest, piece.subarray(0, lacking)]);
-  return Math.min(piece.length, Math.max(1, lacking, frameLength(head, 0) - rest.length));
 }
