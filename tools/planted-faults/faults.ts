@@ -2,6 +2,8 @@
  * Mistakes that a change might make, one line each, and the suite that must notice it. `plant.ts` puts one into the
  * source as it is loaded; `e2e/planted-faults.test.ts` runs the suites. Nothing of this is in the program itself.
  */
+import { moveFaults } from './move-faults.ts';
+
 export interface PlantedFault {
   readonly name: string;
   /** Source file, from the root of the repository. */
@@ -30,7 +32,6 @@ const simulation = {
   tests: 'loses nothing|^seed',
   seeds: 400,
 };
-const removal = { suite: 'node/src/cluster/move-driver.test.ts' };
 const pushPace = { suite: 'node/src/resp/push-pace.test.ts', tests: 'loses nothing' };
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -593,32 +594,5 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace: 'this.#journalFileBytes / 4',
     suite: 'node/src/replication/uncommitted-room.test.ts',
   },
-  {
-    name: 'a copy is deleted before a configuration without it is final',
-    file: 'node/src/cluster/move-driver.ts',
-    find: 'if (this.#isAssigned(group) || !this.#isOver(group, statuses)) continue;',
-    replace: 'if (this.#isAssigned(group)) continue;',
-    ...removal,
-  },
-  {
-    name: 'a copy is deleted before that is noted',
-    file: 'node/src/cluster/move-driver.ts',
-    find: 'await removed.note(bucket, stay.since);\n    await store.removeReplica(bucket);',
-    replace: 'await store.removeReplica(bucket);\n    await removed.note(bucket, stay.since);',
-    ...removal,
-  },
-  {
-    name: 'a learner becomes a voter before it has caught up',
-    file: 'node/src/cluster/moves.ts',
-    find: "if (first !== undefined) return wait('catching up', lagText(bucket, first));",
-    replace: '',
-    suite: 'node/src/cluster/moves.test.ts',
-  },
-  {
-    name: 'a replica that begins later takes the later holders for its group',
-    file: 'node/src/cluster/member-directory.ts',
-    find: 'assignment.version === 1 ? this.assigned(bucket) : []',
-    replace: 'this.assigned(bucket)',
-    ...removal,
-  },
+  ...moveFaults,
 ];
