@@ -47,7 +47,11 @@ class RecordedParts implements NodeParts {
       statistics: () => ({
         replicas: { leader: 1, follower: 0, candidate: 0, learner: 0 },
         ...{ leaderless: 0, electionsWon: 0, leaderChanges: 0, uncommitted: 0, lag: new Map() },
-        ...{ catchUp: { replicas: 0, bytes: 0, failures: 0 }, isDraining: false },
+        ...{
+          catchUp: { replicas: 0, bytes: 0, failures: 0 },
+          healing: { segments: 0, failures: 0 },
+          isDraining: false,
+        },
       }),
       leave: () => note('member left'),
       close: () => note('cluster port closed'),
