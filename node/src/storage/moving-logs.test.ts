@@ -20,6 +20,8 @@ const plan = (bucket: number, stay: number): ReplicaPlan => ({
 const DIRECTORY = '/data';
 const open = (disk: SimulatedFileSystem): Promise<FilledDirectory> =>
   FilledDirectory.open(disk, DIRECTORY);
+const openAgain = (disk: SimulatedFileSystem): Promise<FilledDirectory> =>
+  FilledDirectory.open(disk, DIRECTORY, { isMember: true });
 
 async function remove({ storage }: FilledDirectory, bucket: number): Promise<void> {
   const log = storage.logs.find((each) => each.bucket === bucket);
@@ -39,7 +41,7 @@ test('a log that is removed leaves nothing, and the others go on', async () => {
   await directory.append(200, 0);
   await directory.close();
 
-  const again = await open(disk);
+  const again = await openAgain(disk);
   assert.deepEqual(buckets(again), [0]);
   await again.close();
   const kept = directory.events.filter(({ partition }) => partition % 2 === 0);
@@ -56,7 +58,7 @@ test('a later stay begins empty, whatever the journal still holds of the earlier
   disk.crash();
 
   const after = disk.afterPowerCut({ unsynced: 'lost' });
-  const again = await open(after);
+  const again = await openAgain(after);
   const found = again.storage.logs.find(({ bucket }) => bucket === 1);
   assert(found !== undefined);
   assert.deepEqual(found.replicaId, Buffer.alloc(8, 7));
@@ -79,7 +81,7 @@ test('many laps of the journal pass by without the log that was removed', async 
     if (added !== undefined) added.onDurable = (index): void => added.commit(index);
   }
   await directory.close();
-  await (await open(disk)).close();
+  await (await openAgain(disk)).close();
 });
 
 test('after a power cut at any operation a log is there, or not, and the rest is whole', async () => {
@@ -94,7 +96,7 @@ test('after a power cut at any operation a log is there, or not, and the rest is
     await Promise.race([moving.catch(() => undefined), disk.crashed]);
 
     const after = disk.afterPowerCut({ seed: operations });
-    const again = await open(after);
+    const again = await openAgain(after);
     const log = again.storage.logs.find(({ bucket }) => bucket === 1);
     if (log === undefined) await again.storage.clearBucket(1);
     else if (log.replicaId[0] === 7) assert.equal(log.endIndex, 0);

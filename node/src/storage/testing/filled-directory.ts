@@ -48,6 +48,8 @@ export interface FillOptions {
   readonly settings?: Partial<StorageSettings>;
   readonly seed?: number;
   readonly observer?: StorageObserver;
+  /** It is a member's: it need not hold every bucket. */
+  readonly isMember?: boolean;
   /** What the directory holds: streams and events go on behind it. */
   readonly after?: readonly FilledEvent[];
 }
@@ -83,6 +85,7 @@ export class FilledDirectory {
       random: seededRandom(seed),
       observer,
       builds: inlineIndexBuilds(files),
+      ...(options.isMember === true && { replicas: [] }),
       onFatal: (error) => {
         throw error;
       },
