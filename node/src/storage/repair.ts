@@ -15,7 +15,9 @@ import type { WalkResult } from './inspect/bucket-walk.ts';
 import { inspect, type Inspection, lockForInspection } from './inspect/inspection.ts';
 import type { VerifyReport } from './inspect/report.ts';
 import { aloneConfiguration } from './configuration-format.ts';
+import { OpenError } from './errors.ts';
 import { type BucketCheckpoint, REPLICA_ID_BYTES } from './journal-format.ts';
+import { isOfSeveral } from './lost-assignment.ts';
 import { journalFolder, segmentFileName, segmentsFolder } from './names.ts';
 import {
   changedSegments,
@@ -52,11 +54,26 @@ export async function repairDirectory(
     const found = await inspect(files, directory);
     const { report } = found;
     if (report.clean || !options.apply) return { report, applied: false, savedTo: null };
+    refuseMember(found);
     const savedTo = await new Repair(files, found, options).run();
     return { report, applied: true, savedTo };
   } finally {
     await lock.release();
   }
+}
+
+/**
+ * A repair ends a log with what is readable, committed or not, and what it lacks may have been acknowledged to a leader: with
+ * that the replica must not vote any more. Its group has what it needs; a lone node has nothing else.
+ */
+function refuseMember({ report, journal, identity, directory }: Inspection): void {
+  if (!report.findings.some(({ kind }) => kind === 'damage')) return;
+  if (!isOfSeveral({ checkpoint: journal.checkpoint }, identity)) return;
+  throw new OpenError(
+    'damaged',
+    `${directory} is of a member of a cluster: start it, and it heals from the others; where it does not start, ` +
+      'replace the member, or where no majority is left, "sierradb cluster recover --unsafe"',
+  );
 }
 
 class Repair {
