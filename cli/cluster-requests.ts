@@ -1,7 +1,12 @@
 /** Requests to members of a cluster, as an operator. */
 import { ConnectionError, ProtocolError, ServerError } from '../client/index.ts';
-import type { Member } from '../common/assignment.ts';
-import { clusterPaths, type DrainStatus, type NodeStatus } from '../common/cluster-contract.ts';
+import type { Assignment, Member } from '../common/assignment.ts';
+import {
+  type AssignmentUpdate,
+  clusterPaths,
+  type DrainStatus,
+  type NodeStatus,
+} from '../common/cluster-contract.ts';
 
 /** A member, and what it says of itself or why it says nothing. */
 export interface MemberStatus extends Member {
@@ -33,19 +38,40 @@ export async function endDrain(address: string, options: AskOptions): Promise<vo
   await ask('DELETE', address, clusterPaths.drain, options);
 }
 
+/** As {@link askMember}: what is in force. */
+export async function askAssignment(address: string, options: AskOptions): Promise<Assignment> {
+  const value = await ask('GET', address, clusterPaths.assignment, options);
+  if (typeof value?.['clusterId'] === 'string') return value as unknown as Assignment;
+  throw new ProtocolError(`what answers at ${address} is no cluster address of SierraDB`);
+}
+
+/** As {@link askMember}: the member takes it, and passes it on. */
+export async function putAssignment(
+  address: string,
+  update: AssignmentUpdate,
+  options: AskOptions,
+): Promise<void> {
+  await ask('PUT', address, clusterPaths.assignment, options, update);
+}
+
 async function ask(
   method: string,
   address: string,
   path: string,
   { secret, timeoutMs }: AskOptions,
+  body?: unknown,
 ): Promise<Readonly<Record<string, unknown>> | null> {
   const headers: Record<string, string> =
     secret === null ? {} : { authorization: `Bearer ${secret}` };
+  if (body !== undefined) headers['content-type'] = 'application/json';
   const signal = AbortSignal.timeout(timeoutMs);
   let answer: Response;
   let text: string;
   try {
-    answer = await fetch(`http://${address}${path}`, { method, headers, signal });
+    answer = await fetch(`http://${address}${path}`, {
+      ...{ method, headers, signal },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
     text = await answer.text();
   } catch (error) {
     throw new ConnectionError('UNREACHABLE', `${address}: ${reasonOf(error as Error)}`);

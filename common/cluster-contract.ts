@@ -100,7 +100,7 @@ export interface DrainStatus {
   readonly isSafeToStop: boolean;
 }
 
-/** `PUT /v1/assignment`. */
+/** `PUT /v1/assignment`; `GET` answers what is in force, 404 where the node is in no cluster yet. */
 export interface AssignmentUpdate {
   /** The version that this one replaces; 0: forms the cluster. */
   readonly replaces: number;

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 
 import type { NodeStatus } from '../../common/cluster-contract.ts';
 import { addressOf } from '../address.ts';
+import { type Change, changeMembers } from '../cluster-change.ts';
 import { drainMember } from '../cluster-drain.ts';
 import { askMember, type MemberStatus } from '../cluster-requests.ts';
 import { clusterJson, clusterTable } from '../cluster-text.ts';
@@ -15,12 +16,23 @@ const ADDRESS_DEFAULT = '127.0.0.1:9190';
 
 export const cluster: Command = {
   name: 'cluster',
-  usage: ['cluster status [flags]', 'cluster drain [flags]'],
+  usage: [
+    'cluster status [flags]',
+    'cluster drain [flags]',
+    'cluster add HOST:PORT [flags]',
+    'cluster remove INDEX [flags]',
+    'cluster replace INDEX [HOST:PORT] [flags]',
+  ],
   text: `Say how a cluster does: its members, and for every bucket the leader, the term, and how far its
 replicas are. Any member can be asked; it tells where the others are.
 
 drain has the member at --address hand over what it leads, and waits until it is safe to stop: until the
-others are a majority that is up to date in every bucket that it holds. It leads nothing for five minutes.`,
+others are a majority that is up to date in every bucket that it holds. It leads nothing for five minutes.
+
+add takes in a node that was started with an empty disk and the next --node-index; it gets its share of
+the buckets. remove has the others take over what a node holds. replace gives a new disk the place of a
+lost one: start the node with an empty directory and the flags it had. All three copy while clients go
+on, wait until it is done, and may be repeated. --address is that of a member that stays.`,
   flags: {
     address: {
       short: 'a',
@@ -33,7 +45,7 @@ others are a majority that is up to date in every bucket that it holds. It leads
     },
     wait: {
       value: 'SECONDS',
-      doc: 'drain: how long it may take until it is safe to stop the member [60].',
+      doc: 'How long it may take: drain [60], add, remove and replace [3600].',
     },
     cancel: { value: null, doc: 'drain: the member may lead again.' },
   },
@@ -41,33 +53,55 @@ others are a majority that is up to date in every bucket that it holds. It leads
     'sierradb cluster status',
     'sierradb cluster status --address 127.0.0.1:9192 --json | jq .buckets',
     'sierradb cluster drain --address 127.0.0.1:9192 && kill $PID',
+    'sierradb cluster replace 1',
   ],
   isForMembers: true,
   prepare,
 };
 
+const verbs = ['status', 'drain', 'add', 'remove', 'replace'] as const;
+
 function prepare(line: Line): Action {
   const [verb, ...more] = line.words;
-  if (verb !== 'status' && verb !== 'drain') {
-    const known = 'status and drain';
+  const known = verbs.find((name) => name === verb);
+  if (known === undefined) {
+    const names = `${verbs.slice(0, -1).join(', ')} and ${verbs.at(-1)}`;
     throw new UsageError(
-      verb === undefined ? `what of it? ${known}` : `unknown command ${verb}; there are ${known}`,
+      verb === undefined ? `what of it? ${names}` : `unknown command ${verb}; there are ${names}`,
     );
   }
-  if (more.length > 0) throw new UsageError(`it takes flags only, not ${more.join(' ')}`);
+  const change = changeOf(known, more);
   const given = line.text('address');
   const address = given === undefined ? ADDRESS_DEFAULT : addressOf(given);
   const timeoutMs = (line.number('timeout', 1) ?? 5) * 1000;
   const secretFile = line.text('secret-file') ?? null;
-  if (verb === 'status') {
+  if (known === 'status') {
     return async (session) => status(session, { address, secretFile, timeoutMs });
   }
-  const waitMs = (line.number('wait', 0) ?? 60) * 1000;
+  const waitMs = (line.number('wait', 0) ?? (change === null ? 60 : 3600)) * 1000;
   const isCancelled = line.has('cancel');
   return async (session) => {
-    const secret = await secretOf(secretFile);
-    return drainMember(session, { address, secret, timeoutMs, waitMs, isCancelled });
+    const asking = { address, secret: await secretOf(secretFile), timeoutMs, waitMs };
+    if (change === null) return drainMember(session, { ...asking, isCancelled });
+    return changeMembers(session, change, asking);
   };
+}
+
+/** Null for what changes nobody's place. */
+function changeOf(verb: (typeof verbs)[number], words: readonly string[]): Change | null {
+  const [first, second, ...rest] = words;
+  const isChange = verb === 'add' || verb === 'remove' || verb === 'replace';
+  const surplus = isChange ? (verb === 'replace' ? rest : words.slice(1)) : words;
+  if (surplus.length > 0) throw new UsageError(`it does not take ${surplus.join(' ')}`);
+  if (!isChange) return null;
+  if (first === undefined) {
+    throw new UsageError(verb === 'add' ? 'which node? HOST:PORT' : 'which node? its index');
+  }
+  if (verb === 'add') return { verb, at: addressOf(first) };
+  if (!/^\d{1,2}$/.test(first)) throw new UsageError(`no index of a node: ${first}`);
+  const index = Number(first);
+  if (verb === 'remove') return { verb, index };
+  return { verb, index, at: second === undefined ? null : addressOf(second) };
 }
 
 async function secretOf(file: string | null): Promise<string | null> {

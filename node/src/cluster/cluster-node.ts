@@ -336,6 +336,10 @@ export class ClusterNode implements MemberService, ClusterView {
     };
   }
 
+  currentAssignment(): Assignment | null {
+    return this.#directory?.assignment ?? null;
+  }
+
   statistics(): ClusterStatistics {
     return clusterStatistics({
       groups: this.#store.groups(),

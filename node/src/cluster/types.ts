@@ -26,6 +26,8 @@ export interface MemberService {
   /** Checks a sender before anything else: cluster, counts, a boot counter that never falls. */
   admit(sender: Sender): void;
   status(): NodeStatus;
+  /** What it follows; null while its disk is fresh. */
+  currentAssignment(): Assignment | null;
   /** Resolves when it is durable here. */
   putAssignment(update: AssignmentUpdate): Promise<void>;
   /** Hands over what it leads; may be repeated. */

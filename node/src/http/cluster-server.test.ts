@@ -7,6 +7,7 @@ import type {
   NodeStatus,
 } from '../../../common/cluster-contract.ts';
 import { clusterHeaders, clusterPaths } from '../../../common/cluster-contract.ts';
+import type { Assignment } from '../../../common/assignment.ts';
 import { ClusterRefusal, type MemberService, type Sender } from '../cluster/types.ts';
 import { type ClusterServerOptions, openClusterServer } from './cluster-server.ts';
 
@@ -36,6 +37,9 @@ class NotingService implements MemberService {
   }
   status(): NodeStatus {
     return STATUS;
+  }
+  currentAssignment(): Assignment | null {
+    return this.updates.at(-1)?.assignment ?? null;
   }
   putAssignment(update: AssignmentUpdate): Promise<void> {
     if (update.replaces > 0) return Promise.reject(new ClusterRefusal('another one is in force'));

@@ -144,6 +144,11 @@ function addOperatorRoutes(app: FastifyInstance, service: MemberService): void {
   app.get(clusterPaths.status, (_request, reply) => {
     reply.send(service.status());
   });
+  app.get(clusterPaths.assignment, (_request, reply) => {
+    const assignment = service.currentAssignment();
+    if (assignment === null) throw new HttpRefusal(404, 'this node is in no cluster yet');
+    reply.send(assignment);
+  });
   app.put(clusterPaths.assignment, async ({ body }, reply) => {
     await service.putAssignment(body as AssignmentUpdate);
     reply.code(204);

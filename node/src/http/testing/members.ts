@@ -49,6 +49,7 @@ export function groupsService(
   return {
     admit: () => undefined,
     status: () => assert.fail('not asked for'),
+    currentAssignment: () => assert.fail('not asked for'),
     putAssignment: () => assert.fail('not asked for'),
     drain: () => assert.fail('not asked for'),
     endDrain: () => assert.fail('not asked for'),

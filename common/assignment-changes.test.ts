@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { type Assignment, firstAssignment, type Member } from './assignment.ts';
+import {
+  ChangeRefusal,
+  withMember,
+  withoutIdle,
+  withoutMember,
+  withReplacement,
+} from './assignment-changes.ts';
+
+const member = (index: number, id = `m${index}`): Member => ({ id, index, address: `h:${index}` });
+
+const of = (members: number, factor: number, bucketCount = 12): Assignment =>
+  firstAssignment('c', { bucketCount, partitionCount: 64, factor }, [
+    ...Array.from({ length: members }, (_, index) => member(index)),
+  ]);
+
+function held({ buckets, members }: Assignment): number[] {
+  return members.map(
+    ({ id }) => buckets.filter(({ replicas }) => replicas.some((r) => r.member === id)).length,
+  );
+}
+
+const led = ({ buckets, members }: Assignment): number[] =>
+  members.map(({ id }) => buckets.filter(({ preferred }) => preferred === id).length);
+
+/** What members refuse, whatever the change. */
+function check(before: Assignment, after: Assignment): void {
+  assert.equal(after.version, before.version + 1);
+  for (const [bucket, { replicas, preferred }] of after.buckets.entries()) {
+    const holders = replicas.map(({ member: id }) => id);
+    assert.equal(new Set(holders).size, holders.length);
+    assert(holders.includes(preferred));
+    for (const replica of replicas) {
+      const stays = before.buckets[bucket]?.replicas.find((r) => r.member === replica.member);
+      assert.equal(replica.since, stays?.since ?? after.version);
+    }
+  }
+}
+
+test('a new member gets its share, and leads its share', () => {
+  const before = of(3, 3);
+  const after = withMember(before, member(3));
+  check(before, after);
+  assert.deepEqual(held(after), [9, 9, 9, 9]);
+  assert.deepEqual(led(after), [3, 3, 3, 3]);
+  assert.deepEqual(held(before), [12, 12, 12], 'what was given is not changed');
+});
+
+test('buckets that have one copy are moved, too', () => {
+  const before = of(1, 1);
+  const after = withMember(before, member(1));
+  check(before, after);
+  assert.deepEqual(held(after), [6, 6]);
+});
+
+test('who leaves gives what it holds to those who hold least', () => {
+  const before = withMember(of(3, 3), member(3));
+  const after = withoutMember(before, 1);
+  check(before, after);
+  assert.deepEqual(held(after), [12, 0, 12, 12]);
+  const last = withoutIdle(after, 'm1');
+  assert.deepEqual([last.members.length, last.removed], [3, ['m1']]);
+  assert.throws(() => withMember(last, member(1)), ChangeRefusal);
+  check(last, withMember(last, member(1, 'again')));
+});
+
+test('where nobody is left to take a copy, there is one fewer', () => {
+  const before = of(3, 3);
+  const after = withoutMember(before, 0);
+  check(before, after);
+  assert.deepEqual(held(after), [0, 12, 12]);
+  assert.deepEqual(led(after), [0, 6, 6]);
+});
+
+test('a new disk takes the place of a lost one, and nobody else moves', () => {
+  const before = of(3, 2);
+  const after = withReplacement(before, member(1, 'new'));
+  check(before, after);
+  assert.deepEqual(held(after), [8, 0, 8, 8]);
+  assert.deepEqual(led(after), [4, 0, 4, 4]);
+  assert.throws(() => withReplacement(after, member(1, 'newer')), /is being replaced/);
+});
+
+test('what cannot be is refused in words', () => {
+  const current = of(3, 3);
+  assert.throws(() => withMember(current, member(2, 'other')), /a node 2 already/);
+  assert.throws(() => withMember(current, member(3, 'm1')), /in the cluster already/);
+  assert.throws(() => withReplacement(current, member(7)), /there is no node 7/);
+  assert.throws(() => withoutMember(of(1, 1), 0), /last member/);
+  assert.throws(() => withoutIdle(current, 'm1'), /still holds/);
+});
