@@ -58,6 +58,9 @@ test('a replica whose log is not its leader’s ends neither its node nor the ot
   assert.equal(follower.group.log.endIndex, 2);
   assert.equal(follower.group.log.committedIndex, 0);
   await follower.group.durable(2);
+  follower.group.healed();
+  follower.group.receive(received(appendOf(leader, 3, 4)));
+  assert.equal(follower.divergences.length, 1, 'it still takes nothing');
   assert(!follower.sent.some(({ kind }) => kind === 'appendReply'));
   await follower.close();
   await other.close();

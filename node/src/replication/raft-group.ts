@@ -81,6 +81,8 @@ export class RaftGroup implements ReplicatedLog {
   /** Index of the leader's first entry. */
   #firstIndex = Infinity;
   #isFlushing = false;
+  /** What a leader sent did not continue this log: no copy of a segment mends that. */
+  #hasDiverged = false;
   /** Frames of the message that is being stepped. */
   #incoming: Received | null = null;
   #started: PromiseWithResolvers<void> | null = null;
@@ -264,7 +266,7 @@ export class RaftGroup implements ReplicatedLog {
   healed(): void {
     this.onHealed();
     if (this.#state === 'starting') void this.start();
-    else this.#step({ kind: 'damaged', isDamaged: false });
+    else if (!this.#hasDiverged) this.#step({ kind: 'damaged', isDamaged: false });
   }
 
   stop(): void {
@@ -391,6 +393,7 @@ export class RaftGroup implements ReplicatedLog {
 
   /** Neither this log nor what is said of it may be trusted until somebody has looked at it. */
   #diverged(fault: string): void {
+    this.#hasDiverged = true;
     this.#core.step({ kind: 'damaged', isDamaged: true });
     this.#host.diverged(this, fault);
   }
