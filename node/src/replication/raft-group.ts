@@ -45,6 +45,9 @@ import type { GroupState, ReplicatedLog } from './replicated-log.ts';
 /** Frames of one message, bytes. */
 const BATCH_BYTES = 1024 * 1024;
 
+/** More than followers have room for would never be taken. */
+const batchBytes = ({ room }: BucketLog): number => Math.min(BATCH_BYTES, room.batchBytes);
+
 /** How a group reaches its other replicas, and what it needs of the node around it. */
 export interface GroupHost {
   readonly random: Random;
@@ -367,7 +370,7 @@ export class RaftGroup implements ReplicatedLog {
       this.#host.send(this.log.bucket, message, null);
       return;
     }
-    const range = this.log.frames(message.previousIndex + 1, BATCH_BYTES);
+    const range = this.log.frames(message.previousIndex + 1, batchBytes(this.log));
     if (range === null) return;
     this.#host.send(this.log.bucket, message, range.bytes.subarray(range.from, range.to));
   }
@@ -464,6 +467,6 @@ function raftLogOf(log: BucketLog, isAwaited: () => boolean): RaftLog {
       return log.endIndex;
     },
     term: (index) => (index + 1 < log.firstIndexInMemory ? null : log.termAt(index)),
-    batchEnd: (from) => log.frames(from, BATCH_BYTES)?.lastIndex ?? from,
+    batchEnd: (from) => log.frames(from, batchBytes(log))?.lastIndex ?? from,
   };
 }

@@ -14,6 +14,11 @@ export class UncommittedRoom {
     this.#journalFileBytes = journalFileBytes;
   }
 
+  /** What a leader sends at once: a follower takes it as soon as half a file is free. */
+  get batchBytes(): number {
+    return this.#journalFileBytes / 4;
+  }
+
   /** Whether a leader may append a frame of so many bytes; `append.max_bytes` is at most a quarter. */
   takesOwn(bytes: number): boolean {
     return this.bytes === 0 || this.bytes + bytes <= this.#journalFileBytes / 4;
