@@ -55,11 +55,12 @@ export class Tail {
     return this.#chunks[0]?.firstIndex ?? null;
   }
 
-  /** Shows where the frames behind `index` stand, in order. */
+  /** Shows where the frames behind `index` stand, in order. Those before it cost nothing: every round of the journal asks. */
   eachAfter(index: number, visit: (chunk: Chunk, at: number) => void): void {
     for (const chunk of this.#chunks) {
-      for (let i = 0; i < chunk.frames.length; i += 1) {
-        if (chunk.firstIndex + i > index) visit(chunk, chunk.frames[i] as number);
+      const { frames, firstIndex } = chunk;
+      for (let i = Math.max(0, index + 1 - firstIndex); i < frames.length; i += 1) {
+        visit(chunk, frames[i] as number);
       }
     }
   }
