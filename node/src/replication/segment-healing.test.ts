@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import { systemClock } from '../../../common/clock.ts';
 import { seededRandom } from '../../../common/random.ts';
-import { FRAME_HEADER_BYTES, frameKind } from '../storage/frame-format.ts';
+import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
 import { inlineIndexBuilds } from '../storage/index-builds.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
 import { replacementFileName, segmentFileName, segmentsFolder } from '../storage/names.ts';
@@ -15,6 +15,7 @@ import { RaftGroup } from './raft-group.ts';
 import type { ReplicaId } from './raft/types.ts';
 import { type HealingEvent, SegmentHealing } from './segment-healing.ts';
 import { listSegments, readSegment } from './segment-serving.ts';
+import { settleFilled } from './testing/filled-frames.ts';
 
 const KIB = 1024;
 const [OWN, LIAR, SOURCE] = ['01'.repeat(8), '02'.repeat(8), '03'.repeat(8)] as const;
@@ -69,16 +70,7 @@ class Replica {
 
   static async withFrames(fill: string): Promise<Replica> {
     const replica = await Replica.open(SOURCE, [SOURCE]);
-    const { group } = replica;
-    const length = FRAME_HEADER_BYTES + 1000;
-    for (let i = 0; i < 100; i += 1) {
-      const place = group.begin(length);
-      place.bytes.fill(fill, place.at + FRAME_HEADER_BYTES, place.at + length);
-      const fields = { kind: frameKind.leader, partition: 0, firstSequence: 0, eventCount: 0 };
-      group.finish(place, length, fields);
-    }
-    await group.durable(group.log.endIndex);
-    await group.log.settle();
+    await settleFilled(replica.group, 100, fill);
     return replica;
   }
 

@@ -4,13 +4,13 @@ import test from 'node:test';
 
 import { systemClock } from '../../../common/clock.ts';
 import { seededRandom } from '../../../common/random.ts';
-import { FRAME_HEADER_BYTES, frameKind } from '../storage/frame-format.ts';
 import { inlineIndexBuilds } from '../storage/index-builds.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
 import { silentObserver } from '../storage/observer.ts';
 import { Storage } from '../storage/storage.ts';
 import { configurationBytes, decodeBatch, encodeMessage, replicaBytes } from './message-format.ts';
 import { RaftGroup } from './raft-group.ts';
+import { appendFilled } from './testing/filled-frames.ts';
 
 const KIB = 1024;
 const MEMBERS = [0, 1, 2] as const;
@@ -117,10 +117,7 @@ class Cluster {
 /** As much as it takes. */
 function fill(group: RaftGroup): void {
   while (group.log.room.takesOwn(FRAME_BYTES)) {
-    const place = group.begin(FRAME_BYTES);
-    place.bytes.fill(1, place.at + FRAME_HEADER_BYTES, place.at + FRAME_BYTES);
-    const fields = { kind: frameKind.leader, partition: 0, firstSequence: 0, eventCount: 0 };
-    group.finish(place, FRAME_BYTES, fields);
+    appendFilled(group, FRAME_BYTES, 1);
   }
 }
 

@@ -1,4 +1,6 @@
 /** Events for tests of the router: what is appended, and what a visitor saw of it. */
+import assert from 'node:assert/strict';
+
 import type {
   Appended,
   EventDraft,
@@ -104,3 +106,28 @@ export const streamOfBucket = (router: Router, bucket: number): string => {
     if (bucketOf(router, stream) === bucket) return stream;
   }
 };
+
+/**
+ * Appends to three streams through every member, one event after the other; a refusal, or a version that is not the next one,
+ * rejects what the end resolves with: how many each has appended.
+ */
+export function appendThroughAll(cluster: {
+  readonly members: readonly { readonly router: Router }[];
+}): () => Promise<number[]> {
+  let isOver = false;
+  const call = async (router: Router, stream: string): Promise<number> => {
+    let next = 0;
+    for (; !isOver; next += 1) {
+      const appended = await append(router, draft(stream));
+      assert.equal(appended.events[0]?.version, next);
+    }
+    return next;
+  };
+  const callers = cluster.members.flatMap(({ router }, i) =>
+    ['x', 'y', 'z'].map((name) => call(router, `${name}-${String(i)}`)),
+  );
+  return () => {
+    isOver = true;
+    return Promise.all(callers);
+  };
+}

@@ -85,7 +85,8 @@ test('what the paper promises holds on random walks', async (t) => {
   assert(committed > 10 * walks, 'walks get somewhere');
 });
 
-test('a copy of which nothing is heard is asked for again', () => {
+/** `a` leads, and has asked that its segments be copied to `c`: what `c` lacks it has no longer in memory. */
+function copying(): RaftCluster {
   const cluster = new RaftCluster(['a', 'b', 'c'], 1);
   cluster.campaign('a');
   cluster.settle();
@@ -95,32 +96,29 @@ test('a copy of which nothing is heard is asked for again', () => {
   cluster.settle();
   cluster.forget('a');
   cluster.restart('c');
-  const beat = (): void => {
-    for (let i = 0; i < 2; i += 1) cluster.tick('a');
+  untilAsked(cluster);
+  return cluster;
+}
+
+/** Until `a` has asked for a copy, for `beats` heartbeats at most. */
+function untilAsked(cluster: RaftCluster, beats: number = 50): void {
+  for (let i = 0; i < beats && cluster.copies.length === 0; i += 1) {
+    for (let n = 0; n < 2; n += 1) cluster.tick('a');
     while (cluster.network.length > 0) cluster.deliver(0);
-  };
-  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) beat();
+  }
+}
+
+test('a copy of which nothing is heard is asked for again', () => {
+  const cluster = copying();
   // The request is lost, or its answer.
   assert.equal(cluster.copies.splice(0).length, 1);
-  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) beat();
+  untilAsked(cluster);
   cluster.settle();
   assert.equal(cluster.get('c').core.commit, cluster.get('a').core.commit);
 });
 
 test('a copy from a later leader says nothing of what this one has not committed', () => {
-  const cluster = new RaftCluster(['a', 'b', 'c'], 1);
-  cluster.campaign('a');
-  cluster.settle();
-  cluster.crash('c');
-  cluster.drop('a>c');
-  for (let i = 0; i < 20; i += 1) cluster.propose('a');
-  cluster.settle();
-  cluster.forget('a');
-  cluster.restart('c');
-  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) {
-    for (let n = 0; n < 2; n += 1) cluster.tick('a');
-    while (cluster.network.length > 0) cluster.deliver(0);
-  }
+  const cluster = copying();
   const [copy] = cluster.copies.splice(0);
   assert.equal(copy?.to, 'c');
   const { core, log } = cluster.get('a');
@@ -134,27 +132,14 @@ test('a copy from a later leader says nothing of what this one has not committed
 });
 
 test('a copy that fails is asked for again after a while, not at once', () => {
-  const cluster = new RaftCluster(['a', 'b', 'c'], 1);
-  cluster.campaign('a');
-  cluster.settle();
-  cluster.crash('c');
-  cluster.drop('a>c');
-  for (let i = 0; i < 20; i += 1) cluster.propose('a');
-  cluster.settle();
-  cluster.forget('a');
-  cluster.restart('c');
-  const beat = (): void => {
-    for (let i = 0; i < 2; i += 1) cluster.tick('a');
-    while (cluster.network.length > 0) cluster.deliver(0);
-  };
-  for (let i = 0; i < 50 && cluster.copies.length === 0; i += 1) beat();
+  const cluster = copying();
   const { commit } = cluster.get('a').core;
   const isAsked = (): boolean => cluster.copies.length > 0;
   for (const index of [null, 0]) {
     cluster.copies.splice(0);
     cluster.copied('a', 'c', index);
     assert(!isAsked(), `it has got to ${String(index)}`);
-    for (let i = 0; i < 10 && !isAsked(); i += 1) beat();
+    untilAsked(cluster, 10);
     assert(isAsked());
   }
   cluster.settle();

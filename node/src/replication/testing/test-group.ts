@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 
 import { systemClock } from '../../../../common/clock.ts';
 import { seededRandom } from '../../../../common/random.ts';
-import { FRAME_HEADER_BYTES, frameKind } from '../../storage/frame-format.ts';
 import { inlineIndexBuilds } from '../../storage/index-builds.ts';
 import { MemoryFileSystem } from '../../storage/memory-file-system.ts';
 import { silentObserver } from '../../storage/observer.ts';
@@ -10,6 +9,7 @@ import { Storage } from '../../storage/storage.ts';
 import { configurationBytes, replicaBytes, type WireMessage } from '../message-format.ts';
 import { type GroupHost, RaftGroup } from '../raft-group.ts';
 import type { ReplicaId } from '../raft/types.ts';
+import { settleFilled } from './filled-frames.ts';
 
 const KIB = 1024;
 
@@ -62,16 +62,7 @@ export class TestGroup {
 
   /** Appends frames of a kind that nobody looks into, and moves them to segments. */
   async append(count: number, fill: string): Promise<void> {
-    const { group } = this;
-    const length = FRAME_HEADER_BYTES + 1000;
-    for (let i = 0; i < count; i += 1) {
-      const place = group.begin(length);
-      place.bytes.fill(fill, place.at + FRAME_HEADER_BYTES, place.at + length);
-      const fields = { kind: frameKind.leader, partition: 0, firstSequence: 0, eventCount: 0 };
-      group.finish(place, length, fields);
-    }
-    await group.durable(group.log.endIndex);
-    await group.log.settle();
+    await settleFilled(this.group, count, fill);
   }
 
   async close(): Promise<void> {
