@@ -32,7 +32,9 @@ others are a majority that is up to date in every bucket that it holds. It leads
 add takes in a node that was started with an empty disk and the next --node-index; it gets its share of
 the buckets. remove has the others take over what a node holds. replace gives a new disk the place of a
 lost one: start the node with an empty directory and the flags it had. All three copy while clients go
-on, wait until it is done, and may be repeated. --address is that of a member that stays.`,
+on, wait until it is done, and may be repeated. --address is that of a member that stays.
+
+When a majority is lost: "sierradb cluster recover --unsafe DIR", with the node of that directory stopped.`,
   flags: {
     address: {
       short: 'a',
