@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Assignment, Member } from '../common/assignment.ts';
 import {
   ChangeRefusal,
+  isIdle,
   withMember,
   withoutIdle,
   withoutMember,
@@ -125,12 +126,8 @@ const membersAt = ({ members }: Assignment, index: number): Member[] =>
   members.filter((member) => member.index === index);
 
 /** Who is to hold nothing any more there. */
-function idleAt(assignment: Assignment, index: number): Member | null {
-  const holders = new Set(
-    assignment.buckets.flatMap(({ replicas }) => replicas.map(({ member }) => member)),
-  );
-  return membersAt(assignment, index).find(({ id }) => !holders.has(id)) ?? null;
-}
+const idleAt = (assignment: Assignment, index: number): Member | null =>
+  membersAt(assignment, index).find(({ id }) => isIdle(assignment, id)) ?? null;
 
 /** How many buckets are not yet with those whom the assignment names, and with nobody else. */
 async function movingBuckets(

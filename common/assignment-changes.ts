@@ -41,7 +41,7 @@ export function withoutMember(current: Assignment, index: number): Assignment {
     const heir = others
       .filter(({ id }) => !holds(bucket, id))
       .sort((a, b) => (counts.get(a.id) ?? 0) - (counts.get(b.id) ?? 0))[0];
-    if (heir === undefined) dropHolder(bucket, leaving.id, current.buckets.length);
+    if (heir === undefined) dropHolder(bucket, leaving.id);
     else {
       replaceHolder(next, at, leaving.id, heir.id);
       counts.set(heir.id, (counts.get(heir.id) ?? 0) + 1);
@@ -61,9 +61,13 @@ export function withReplacement(current: Assignment, member: Member): Assignment
   return next;
 }
 
+/** Whether a member holds nothing. */
+export const isIdle = ({ buckets }: Assignment, id: string): boolean =>
+  !buckets.some((bucket) => holds(bucket, id));
+
 /** Without a member that holds nothing any more. */
 export function withoutIdle(current: Assignment, id: string): Assignment {
-  if (current.buckets.some((bucket) => holds(bucket, id))) {
+  if (!isIdle(current, id)) {
     throw new ChangeRefusal(`member ${id} still holds buckets`);
   }
   const members = current.members.filter((member) => member.id !== id);
@@ -127,14 +131,9 @@ function replaceHolder({ buckets, version }: Draft, at: number, from: string, to
   if (bucket.preferred === from) bucket.preferred = to;
 }
 
-function dropHolder(bucket: DraftBucket, id: string, bucketCount: number): void {
-  const left = bucket.replicas.filter(({ member }) => member !== id);
-  const [first] = left;
-  if (first === undefined) {
-    throw new ChangeRefusal(`nobody else could hold what it holds, of ${bucketCount} buckets`);
-  }
-  bucket.replicas = left;
-  if (bucket.preferred === id) bucket.preferred = first.member;
+/** All others hold it. Who is preferred is settled for all buckets at the end. */
+function dropHolder(bucket: DraftBucket, id: string): void {
+  bucket.replicas = bucket.replicas.filter(({ member }) => member !== id);
 }
 
 /** A bucket of the member that holds most, of those that the newcomer does not hold. */

@@ -3,17 +3,12 @@
  * to that cluster. Its last member is a checksum: the CRC32C, in hex, of the others as JSON without blanks, in their order.
  */
 import { type Assignment, FEATURE_LEVEL } from '../../../common/assignment.ts';
-import { crc32c } from '../storage/crc.ts';
+import { jsonChecksum } from '../storage/crc.ts';
 import { OpenError } from '../storage/errors.ts';
 import { type FileSystem, replaceFile } from '../storage/file-system.ts';
 import { assignmentOf } from './assignment-shape.ts';
 
 export const ASSIGNMENT_FILE = 'assignment.json';
-
-const checksumOf = (value: object): string =>
-  crc32c(Buffer.from(JSON.stringify(value)))
-    .toString(16)
-    .padStart(8, '0');
 
 /** Null where there is none: a fresh disk, or a single node's. Rejects with {@link OpenError} for one it cannot read. */
 export async function readAssignment(
@@ -44,7 +39,7 @@ export async function readAssignment(
 function parse(text: string): Assignment | null {
   try {
     const { checksum, ...value } = JSON.parse(text) as { checksum?: unknown };
-    return checksum === checksumOf(value) ? assignmentOf(value) : null;
+    return checksum === jsonChecksum(value) ? assignmentOf(value) : null;
   } catch {
     return null;
   }
@@ -57,7 +52,7 @@ export async function writeAssignment(
   assignment: Assignment,
   name: string = ASSIGNMENT_FILE,
 ): Promise<void> {
-  const whole = { ...assignment, checksum: checksumOf(assignment) };
+  const whole = { ...assignment, checksum: jsonChecksum(assignment) };
   const text = `${JSON.stringify(whole, null, 2)}\n`;
   await replaceFile(files, directory, name, Buffer.from(text));
 }

@@ -1,5 +1,6 @@
 /** Whether the other members can do without this one. Values only. */
 import type { DrainStatus, NodeStatus, ReplicaStatus } from '../../../common/cluster-contract.ts';
+import { majority } from '../replication/raft/configuration.ts';
 
 /** Entries that may be under way to a follower that is up to date: under load there are always some. */
 export const UNDER_WAY_MAX = 1024;
@@ -44,7 +45,7 @@ function blockOf(
     .sort((a, b) => b.replica.term - a.replica.term)[0];
   if (leader === undefined) return 'none of the others leads it';
   const { voters } = leader.replica;
-  const need = Math.floor(voters.length / 2) + 1;
+  const need = majority(voters.length);
   const upToDate = told.filter(
     (each) =>
       each.status.member !== own &&

@@ -3,6 +3,7 @@
  * that they have no leader.
  */
 import type { RaftGroup } from '../replication/raft-group.ts';
+import { majority } from '../replication/raft/configuration.ts';
 
 export interface Majority {
   /** Voters that were heard of, this member among them. */
@@ -20,7 +21,7 @@ export class MajorityWatch {
     if (leadership === null) return;
     const { voters } = configuration;
     const heard = voters.filter((id) => id === replicaId || leadership.progress(id)?.isActive);
-    const required = Math.floor(voters.length / 2) + 1;
+    const required = majority(voters.length);
     this.#led.set(log.bucket, { available: heard.length, required, term });
   }
 

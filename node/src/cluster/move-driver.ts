@@ -188,7 +188,7 @@ export class MoveDriver {
     const asked = assignment.members.filter(({ id }) => id !== self.id && holders.has(id));
     const { signal } = this.#stopped;
     const answers = await statusesOf(this.#context.peers, asked, signal);
-    return [...answers.values()].filter(({ cluster }) => cluster === assignment.clusterId);
+    return answers.filter(({ cluster }) => cluster === assignment.clusterId);
   }
 
   #isOver(group: RaftGroup, statuses: readonly NodeStatus[]): boolean {
@@ -215,10 +215,9 @@ const isMoving = ({ core }: RaftGroup): boolean =>
  * committed one, and all behind it, do not name it.
  */
 function lastNamed({ core, replicaId }: RaftGroup): number | null {
-  const naming = core.configurations.filter(({ configuration }) =>
+  const last = core.configurations.findLast(({ configuration }) =>
     membersOf(configuration).includes(replicaId),
   );
-  const last = naming.at(-1);
   if (last !== undefined) return last.index;
   const [committed] = core.configurations;
   const isEmpty = committed === undefined || membersOf(committed.configuration).length === 0;

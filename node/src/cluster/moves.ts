@@ -14,6 +14,7 @@
 import type { MoveProgress } from '../../../common/cluster-contract.ts';
 import { isJoint, majority } from '../replication/raft/configuration.ts';
 import type { Configuration, ReplicaId } from '../replication/raft/types.ts';
+import { UNDER_WAY_MAX } from './drain-status.ts';
 
 /** What the leader knows of another replica. */
 export interface Follower {
@@ -45,9 +46,6 @@ export type MoveStep =
   | { readonly kind: 'transfer'; readonly stage: 'handing over'; readonly to: ReplicaId };
 
 export type MoveStage = MoveProgress['stage'];
-
-/** Entries that may be under way to a replica that has caught up. */
-const UNDER_WAY_MAX = 1024;
 
 /** `mayAdd`: whether this member may begin another move. */
 export function nextStep(bucket: LedBucket, mayAdd: boolean): MoveStep {

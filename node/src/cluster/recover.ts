@@ -41,7 +41,7 @@ import {
   segmentsFolder,
 } from '../storage/names.ts';
 import { type FreshJournalOptions, settleWalk, startFreshJournal } from '../storage/rewriting.ts';
-import { segmentHeaderBytes } from '../storage/segment-format.ts';
+import { segmentHeaderBytes, slotCount } from '../storage/segment-format.ts';
 import { ASSIGNMENT_FILE, readAssignment, writeAssignment } from './assignment-file.ts';
 
 export const REPLACED_SUFFIX = '.before-recover';
@@ -265,9 +265,8 @@ class Recover {
   }
 
   #emptyEnd(bucket: number): LogPosition {
-    const { bucketCount, partitionCount } = this.#found.identity;
-    const slots = Math.floor((partitionCount - 1 - bucket) / bucketCount) + 1;
-    return { segment: 0, offset: segmentHeaderBytes(slots), index: 0, term: 0, crc: 0 };
+    const offset = segmentHeaderBytes(slotCount(bucket, this.#found.identity));
+    return { segment: 0, offset, index: 0, term: 0, crc: 0 };
   }
 }
 

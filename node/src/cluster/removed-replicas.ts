@@ -3,7 +3,7 @@
  * files are removed whenever they are found, and no replica of that stay is ever made again. So it is written before
  * anything is removed, and a crash in between leaves nothing to decide.
  */
-import { crc32c } from '../storage/crc.ts';
+import { jsonChecksum } from '../storage/crc.ts';
 import { OpenError } from '../storage/errors.ts';
 import { type FileSystem, replaceFile } from '../storage/file-system.ts';
 
@@ -11,11 +11,6 @@ const REMOVED_FILE = 'removed.json';
 
 /** By bucket: the version that began the latest stay that has ended. Earlier ones have ended, too. */
 type Ends = Readonly<Record<string, number>>;
-
-const checksumOf = (ends: Ends): string =>
-  crc32c(Buffer.from(JSON.stringify(ends)))
-    .toString(16)
-    .padStart(8, '0');
 
 export class RemovedReplicas {
   readonly #files: FileSystem;
@@ -56,7 +51,7 @@ export class RemovedReplicas {
   async note(bucket: number, since: number): Promise<void> {
     if (since <= this.since(bucket)) return;
     const removed = { ...this.#ends, [String(bucket)]: since };
-    const text = `${JSON.stringify({ removed, checksum: checksumOf(removed) }, null, 2)}\n`;
+    const text = `${JSON.stringify({ removed, checksum: jsonChecksum(removed) }, null, 2)}\n`;
     await replaceFile(this.#files, this.#directory, REMOVED_FILE, Buffer.from(text));
     this.#ends = removed;
   }
@@ -65,7 +60,7 @@ export class RemovedReplicas {
 function parse(text: string): Ends | null {
   try {
     const { removed, checksum } = JSON.parse(text) as { removed?: Ends; checksum?: unknown };
-    if (typeof removed !== 'object' || checksum !== checksumOf(removed)) return null;
+    if (typeof removed !== 'object' || checksum !== jsonChecksum(removed)) return null;
     return Object.values(removed).every(Number.isSafeInteger) ? removed : null;
   } catch {
     return null;

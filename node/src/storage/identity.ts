@@ -4,7 +4,7 @@
  */
 import { uuidText } from '../../../common/ids.ts';
 import type { Random } from '../../../common/random.ts';
-import { crc32c } from './crc.ts';
+import { jsonChecksum } from './crc.ts';
 import { OpenError } from './errors.ts';
 import { type FileSystem, replaceFile } from './file-system.ts';
 import { IDENTITY_FILE, RECOVER_FILE } from './names.ts';
@@ -105,11 +105,6 @@ export async function claimIdentity(
   return identity;
 }
 
-const checksum = (identity: Identity): string =>
-  crc32c(Buffer.from(JSON.stringify(identity)))
-    .toString(16)
-    .padStart(8, '0');
-
 function parse(text: string): Identity | null {
   try {
     const { checksum: stated, ...value } = JSON.parse(text) as Partial<Identity> & {
@@ -127,7 +122,7 @@ function parse(text: string): Identity | null {
     const identity = value as Identity;
     // Another version may count otherwise; it is refused by its number.
     const isOther = identity.formatVersion !== FORMAT_VERSION;
-    return isOther || stated === checksum(identity) ? identity : null;
+    return isOther || stated === jsonChecksum(identity) ? identity : null;
   } catch {
     return null;
   }
@@ -138,7 +133,7 @@ export async function writeIdentity(
   directory: string,
   identity: Identity,
 ): Promise<void> {
-  const text = `${JSON.stringify({ ...identity, checksum: checksum(identity) }, null, 2)}\n`;
+  const text = `${JSON.stringify({ ...identity, checksum: jsonChecksum(identity) }, null, 2)}\n`;
   await replaceFile(files, directory, IDENTITY_FILE, Buffer.from(text));
 }
 

@@ -10,7 +10,7 @@ import type { StorageObserver } from './observer.ts';
 import type { OpenFiles } from './open-files.ts';
 import { findSegments } from './recovery.ts';
 import { SealedSegments } from './sealed-segments.ts';
-import { segmentHeaderBytes } from './segment-format.ts';
+import { segmentHeaderBytes, slotCount } from './segment-format.ts';
 import type { SpaceGuard } from './space-guard.ts';
 import type { UncommittedRoom } from './uncommitted-room.ts';
 
@@ -51,7 +51,7 @@ export class LogOpener {
 
   /** Of a replica that has nothing yet. */
   freshCheckpoint(plan: ReplicaPlan): BucketCheckpoint {
-    const offset = segmentHeaderBytes(this.#slots(plan.bucket));
+    const offset = segmentHeaderBytes(slotCount(plan.bucket, this.#context));
     const end = { segment: 0, offset, index: 0, term: 0, crc: 0 };
     return { ...plan, term: 0, votedFor: null, end };
   }
@@ -62,7 +62,7 @@ export class LogOpener {
     const { bucket } = checkpoint;
     const folder = segmentsFolder(this.#context.directory, bucket);
     const sealed = this.#sealedSegments(bucket, folder);
-    const slots = this.#slots(bucket);
+    const slots = slotCount(bucket, this.#context);
     const found = await findSegments(
       { files, folder, bucket, bucketCount, slots, sealed, observer },
       checkpoint,
@@ -96,11 +96,6 @@ export class LogOpener {
     await files.syncDirectory(folder);
     await files.syncDirectory(bucketFolder(directory, bucket));
     await files.syncDirectory(bucketsFolder(directory));
-  }
-
-  #slots(bucket: number): number {
-    const { partitionCount, bucketCount } = this.#context;
-    return Math.floor((partitionCount - 1 - bucket) / bucketCount) + 1;
   }
 
   #sealedSegments(bucket: number, folder: string): SealedSegments {

@@ -23,6 +23,7 @@ import {
   changedSegments,
   copyBytes,
   type FreshJournalOptions,
+  GROUP_ID_BYTES,
   settleWalk,
   startFreshJournal,
 } from './rewriting.ts';
@@ -40,8 +41,6 @@ export interface RepairResult {
   /** Where what was changed or given up has been copied to, or null where nothing had to be. */
   readonly savedTo: string | null;
 }
-
-const GROUP_ID_BYTES = 16;
 
 /** Rejects with an OpenError where the directory is in use, or is none, or of another format version. */
 export async function repairDirectory(

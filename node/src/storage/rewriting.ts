@@ -26,7 +26,7 @@ export interface FreshJournalOptions {
 const COPY_BYTES = 1024 * 1024;
 const JOURNAL_FILE_BYTES = 64 * 1024 * 1024;
 const JOURNAL_FILES_MAX = 64;
-const GROUP_ID_BYTES = 16;
+export const GROUP_ID_BYTES = 16;
 
 /** Segment files of a bucket that {@link settleWalk} writes to, shortens or removes. */
 export function changedSegments(walk: WalkResult): number[] {

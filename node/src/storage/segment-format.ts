@@ -33,6 +33,15 @@ export interface SegmentHeader {
 
 export const segmentHeaderBytes = (slots: number): number => FIXED_BYTES + 6 * slots;
 
+/** How many partitions a bucket has: those whose number leaves it as the remainder. */
+export const slotCount = (
+  bucket: number,
+  {
+    bucketCount,
+    partitionCount,
+  }: { readonly bucketCount: number; readonly partitionCount: number },
+): number => Math.floor((partitionCount - 1 - bucket) / bucketCount) + 1;
+
 export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   const slots = header.nextSequences.length;
   const length = segmentHeaderBytes(slots);

@@ -2,6 +2,7 @@
 import { OpenError } from '../errors.ts';
 import type { DirectoryLock, FileSystem } from '../file-system.ts';
 import { FORMAT_VERSION, type Identity, readIdentity } from '../identity.ts';
+import { slotCount } from '../segment-format.ts';
 import {
   bucketsFolder,
   IDENTITY_FILE,
@@ -132,7 +133,7 @@ class Inspector {
   }
 
   async #inspectBucket(bucket: number): Promise<void> {
-    const { bucketCount, partitionCount } = this.#identity;
+    const { bucketCount } = this.#identity;
     const folder = segmentsFolder(this.#directory, bucket);
     const shown = folder.slice(this.#directory.length + 1);
     try {
@@ -146,7 +147,7 @@ class Inspector {
       folder,
       bucket,
       bucketCount,
-      slots: Math.floor((partitionCount - 1 - bucket) / bucketCount) + 1,
+      slots: slotCount(bucket, this.#identity),
       journal: this.#journal,
     }).run();
     this.#walks.push(walk);
