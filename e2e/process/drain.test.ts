@@ -86,6 +86,19 @@ async function metricsOf(cluster: ClusterProcesses, index: number): Promise<stri
   return (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
 }
 
+/** Resolves when they match: a node hears of a new leader with its next message, and counts it at its next tick. */
+async function metricsWith(
+  cluster: ClusterProcesses,
+  index: number,
+  pattern: RegExp,
+): Promise<string> {
+  for (;;) {
+    const metrics = await metricsOf(cluster, index);
+    if (pattern.test(metrics)) return metrics;
+    await delay(20);
+  }
+}
+
 /** A node that leads something. */
 async function leaderOf(cluster: ClusterProcesses): Promise<number> {
   for (;;) {
@@ -110,7 +123,7 @@ describe('a node that is drained', { timeout: 60_000 }, () => {
     assert.deepEqual([status.leading, status.blocked], [[], []]);
     const told = await cluster.status(leader);
     assert.deepEqual([told.state, leads(told), told.member], ['draining', 0, status.member]);
-    const metrics = await metricsOf(cluster, leader);
+    const metrics = await metricsWith(cluster, leader, /^sierradb_leader_changes_total [1-9]/m);
     assert.match(metrics, /^sierradb_draining 1$/m);
     assert.match(metrics, /^sierradb_replicas\{role="leader"\} 0$/m);
     assert.match(metrics, /^sierradb_replicas\{role="follower"\} 4$/m);
