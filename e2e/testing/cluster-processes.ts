@@ -34,6 +34,8 @@ const STATUS_MS = 2000;
 
 export class ClusterProcesses implements AsyncDisposable {
   readonly count: number;
+  /** How many form the cluster; those behind them are started to join it. */
+  founders: number;
   /** `host:port` by index. */
   readonly addresses: readonly string[];
   readonly #root: string;
@@ -75,6 +77,7 @@ export class ClusterProcesses implements AsyncDisposable {
     places: readonly Place[],
   ) {
     this.count = ports.length;
+    this.founders = ports.length;
     this.addresses = ports.map((port, index) => {
       const host = places[index]?.host ?? LOOPBACK;
       return host === LOOPBACK ? `${host}:${port}` : `${host}:${CLUSTER_PORT}`;
@@ -94,9 +97,10 @@ export class ClusterProcesses implements AsyncDisposable {
 
   /** Of a node, behind its directory and client address. */
   flags(index: number): string[] {
+    const peers = this.addresses.slice(0, index < this.founders ? this.founders : this.count);
     return [
-      ...['--node-index', String(index), '--node-count', String(this.count)],
-      ...['--set', `network.peers=${this.addresses.join(',')}`],
+      ...['--node-index', String(index), '--node-count', String(peers.length)],
+      ...['--set', `network.peers=${peers.join(',')}`],
       ...(this.#isHere ? [] : ['--set', `network.cluster_secret_file=${this.#secretFile}`]),
       ...this.#flags,
     ];

@@ -1,7 +1,7 @@
 /**
  * Clients that append and read through whichever node answers them, and write down what they ask and are told.
  *
- * A client has one call under way. Where no reply comes for {@link CALL_MS}, or the connection ends, it goes to another node,
+ * A client has one call under way. Where no reply comes for long, or the connection ends, it goes to another node,
  * as a client library does. Each event has an id of its own; one of which nothing is known is sometimes sent again.
  */
 import assert from 'node:assert/strict';
@@ -27,6 +27,10 @@ export interface LoadOptions {
   readonly payloadBytesMax?: number;
   /** Codes of errors that may come; any other ends the load with a failure. */
   readonly allowed?: readonly ErrorCode[];
+  /** Nodes that clients connect to, at the time they do; all by default. */
+  readonly through?: () => readonly number[];
+  /** How long a client waits for a reply before it goes to another node. */
+  readonly callMs?: number;
 }
 
 const CALL_MS = 1500;
@@ -64,7 +68,11 @@ export class Load implements AsyncDisposable {
   constructor(cluster: ClusterProcesses, random: Random, options: LoadOptions = {}) {
     this.#cluster = cluster;
     this.#random = random;
-    this.#options = { clients: 6, streams: 12, payloadBytesMax: 200, allowed: ALLOWED, ...options };
+    this.#options = {
+      ...{ clients: 6, streams: 12, payloadBytesMax: 200, allowed: ALLOWED },
+      ...{ through: () => cluster.indices, callMs: CALL_MS },
+      ...options,
+    };
     this.#running = Array.from({ length: this.#options.clients }, () => this.#run());
   }
 
@@ -84,7 +92,7 @@ export class Load implements AsyncDisposable {
     const { port, host } = this.#cluster.node(index);
     const client = await WireClient.connect(port, host);
     return async () => {
-      const caller = new Caller(client);
+      const caller = new Caller(client, this.#options.callMs);
       const streams = Array.from({ length: this.#options.streams }, (_, i) => `stream-${i}`);
       await Promise.all(streams.map((stream) => this.#readVersion(caller, stream)));
       client[Symbol.dispose]();
@@ -104,7 +112,15 @@ export class Load implements AsyncDisposable {
     const errors = [...this.#errors].map(([error, count]) => `${count} × ${error}`);
     const appends = `${this.#done} of ${this.#appends.length} appends acknowledged`;
     const pause = `longest time without one ${Math.round(this.#longestPauseMs)} ms`;
-    return `${appends}, ${pause}, ${this.#reads.length} reads; ${errors.join(', ')}`;
+    const slowest = `slowest ${Math.round(this.slowestMs())} ms`;
+    return `${appends}, ${pause}, ${slowest}, ${this.#reads.length} reads; ${errors.join(', ')}`;
+  }
+
+  /** The longest time for which an append that was acknowledged was waited for, of those begun since `fromMs`. */
+  slowestMs(fromMs: number = -Infinity): number {
+    return this.#appends
+      .filter(({ startMs, outcome }) => startMs >= fromMs && outcome.is === 'done')
+      .reduce((slowest, { startMs, endMs }) => Math.max(slowest, endMs - startMs), 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -114,14 +130,15 @@ export class Load implements AsyncDisposable {
 
   async #run(): Promise<void> {
     while (!this.#isStopping) {
-      const node = this.#cluster.node(this.#random.below(this.#cluster.count));
+      const through = this.#options.through();
+      const node = this.#cluster.node(through[this.#random.below(through.length)] ?? 0);
       const signal = AbortSignal.timeout(CONNECT_MS);
       const client = await WireClient.connect(node.port, node.host, signal).catch(() => null);
       if (client === null) {
         await pause();
         continue;
       }
-      await this.#use(new Caller(client));
+      await this.#use(new Caller(client, this.#options.callMs));
       client[Symbol.dispose]();
     }
   }
@@ -325,9 +342,11 @@ function pause(): Promise<void> {
 class Caller {
   isLost = false;
   readonly #client: WireClient;
+  readonly #callMs: number;
 
-  constructor(client: WireClient) {
+  constructor(client: WireClient, callMs: number) {
     this.#client = client;
+    this.#callMs = callMs;
   }
 
   /** Resolves with the reply, with an error that a node has answered, or with {@link NO_REPLY}. */
@@ -335,7 +354,7 @@ class Caller {
     const { promise: silence, resolve } = Promise.withResolvers<Error>();
     const timer = setTimeout(() => {
       resolve(new Error(NO_REPLY));
-    }, CALL_MS);
+    }, this.#callMs);
     const reply = this.#client.call(...args).catch((error: unknown) => error as Error);
     const answer = await Promise.race([reply, silence]);
     clearTimeout(timer);

@@ -121,8 +121,10 @@ function finalEvent(event: WireEvent): FinalEvent {
  * a copy has not heard before it stopped that its last frames are committed.
  */
 async function compareSegments(cluster: ClusterProcesses): Promise<void> {
-  const buckets = await readdir(join(cluster.directory(0), 'buckets'));
-  for (let bucket = 0; bucket < buckets.length; bucket += 1) {
+  const folders = await Promise.all(
+    cluster.indices.map((index) => readdir(join(cluster.directory(index), 'buckets'))),
+  );
+  for (const bucket of new Set(folders.flat().map(Number))) {
     const folders = cluster.indices.map((index) =>
       segmentsFolder(cluster.directory(index), bucket),
     );
