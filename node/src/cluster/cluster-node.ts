@@ -22,7 +22,7 @@ import type {
 } from '../../../common/cluster-contract.ts';
 import type { Random } from '../../../common/random.ts';
 import type { StoreEnvironment } from '../engine/options.ts';
-import { PeerNetwork } from '../replication/peer-network.ts';
+import { PeerNetwork, type PeerNetworkOptions } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { membersOf } from '../replication/raft/configuration.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
@@ -83,6 +83,8 @@ export interface ClusterNodeOptions {
   readonly log: ClusterLog;
   /** What the node does now. */
   readonly state: () => NodeStatus['state'];
+  /** Of simulations. */
+  readonly network?: Pick<PeerNetworkOptions, 'connect' | 'copies'>;
 }
 
 /** The store as far as a member needs it. */
@@ -157,6 +159,7 @@ export class ClusterNode implements MemberService, ClusterView {
     const boot = identity.bootCount + 1;
     this.#sender = { member: memberId, cluster: null, boot, bucketCount, partitionCount };
     this.peers = new PeerNetwork({
+      ...options.network,
       self: () => this.#sender,
       secret: options.secret,
       memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,

@@ -24,6 +24,9 @@ import type { ReplicaId } from './raft/types.ts';
 import { SegmentHealing, type SegmentHealingOptions } from './segment-healing.ts';
 import { peerSegments } from './segment-requests.ts';
 
+/** One other member, as the network needs it. */
+export type PeerConnection = Pick<Peer, 'address' | 'statistics' | 'send' | 'request' | 'close'>;
+
 export interface PeerNetworkOptions {
   /** Who this node is, now: what it says may change when a cluster forms. */
   readonly self: () => Sender;
@@ -35,6 +38,8 @@ export interface PeerNetworkOptions {
   readonly addressOf: (member: string) => string | null;
   readonly random: Random;
   readonly limits?: Partial<PeerLimits>;
+  /** How a member is reached, where not over HTTP: in simulations. */
+  readonly connect?: (address: string, self: () => Sender) => PeerConnection;
   readonly copies?: Partial<LogCopyOptions>;
   readonly healing?: Partial<SegmentHealingOptions>;
   /** A group's log does not continue its leader's. */
@@ -57,7 +62,7 @@ export class PeerNetwork implements GroupHost, PeerRequests {
   readonly healing: SegmentHealing;
   readonly #options: PeerNetworkOptions;
   readonly #limits: PeerLimits;
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers = new Map<string, PeerConnection>();
   #groupOf: (bucket: number) => RaftGroup | undefined = () => undefined;
   #isClosed = false;
   #received = 0;
@@ -165,21 +170,22 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     this.#peers.clear();
   }
 
-  #reachable(member: string): Peer {
+  #reachable(member: string): PeerConnection {
     const peer = this.#isClosed ? null : this.#peer(member);
     if (peer === null) throw new PeerError(`no address of member ${member}`, 'not done');
     return peer;
   }
 
   /** A member that has moved gets new connections. */
-  #peer(member: string): Peer | null {
+  #peer(member: string): PeerConnection | null {
     const address = this.#options.addressOf(member);
     const known = this.#peers.get(member);
     if (known !== undefined && known.address === address) return known;
     known?.close();
     this.#peers.delete(member);
     if (address === null) return null;
-    const peer = new Peer(address, () => this.#headers(), this.#limits);
+    const { connect, self } = this.#options;
+    const peer = connect?.(address, self) ?? new Peer(address, () => this.#headers(), this.#limits);
     this.#peers.set(member, peer);
     return peer;
   }
