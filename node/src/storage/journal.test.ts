@@ -53,6 +53,39 @@ test('a round is bounded; a larger entry has one of its own', async () => {
   await large.journal!.close();
 });
 
+test('a round asks about other buckets only where its file is nearly full', async () => {
+  const disk = new SimulatedFileSystem({ seed: 1 });
+  const journal = await TestJournal.open(disk, { fileBytes: 4 * 1024 * 1024 });
+  const before = journal.checkpoints;
+  await journal.appendAlone(500);
+  assert(journal.checkpoints - before <= 2, `asked ${journal.checkpoints - before} times`);
+  await journal.journal!.close();
+});
+
+test('what is not committed always finds room in the file that has begun', async () => {
+  for (const seed of seeds(8)) {
+    const disk = new SimulatedFileSystem({ seed });
+    const random = seededRandom(seed);
+    const fileBytes = 256 * 1024;
+    const journal = await TestJournal.open(disk, { fileBytes, entryBytes: 2000 });
+    for (let i = 0; i < 200; i += 1) {
+      // Older files are released late, too, when this one is nearly full.
+      const ms = random.below(8);
+      journal.gate = new Promise((resolve) => setTimeout(resolve, ms));
+      for (let more = random.below(8); more >= 0; more -= 1) journal.append();
+      await journal.journal!.flushed();
+      journal.uncommitted = Math.min(20, journal.uncommitted + random.below(8));
+      if (random.below(20) === 0) journal.uncommitted = 0;
+      if (random.below(20) === 0) await journal.journal!.checkpoint();
+    }
+    for (const path of disk.paths()) {
+      const bytes = await disk.sizeOf(path);
+      assert.equal(bytes, fileBytes, `seed ${seed}: nothing is written behind the end of ${path}`);
+    }
+    await journal.journal!.close();
+  }
+});
+
 test('a ring whose older laps are not settled grows to its limit, then appends wait', async () => {
   const disk = new SimulatedFileSystem({ seed: 1 });
   const journal = await TestJournal.open(disk, { entryBytes: 5000, filesMax: 4 });

@@ -126,6 +126,8 @@ const ROUND_BYTES_MAX = 4 * 1024 * 1024;
 const RESERVED_CHECKPOINTS = 4;
 const NO_REPLICA = Buffer.alloc(REPLICA_ID_BYTES);
 
+const hasStopped = (): Error => new Error('the journal has stopped');
+
 export class Journal {
   readonly #files: FileSystem;
   readonly #folder: string;
@@ -154,7 +156,9 @@ export class Journal {
   #mayGrow = true;
   #wake: (() => void) | null = null;
   #writingSince: number | null = null;
-  #idle: (() => void) | null = null;
+  #idle: PromiseWithResolvers<void> | null = null;
+  /** At least what one takes: what it took when that was measured, and all that was not durable then or came since. */
+  #checkpointBytesMax = Infinity;
   /** Those who wait for a checkpoint. */
   #checkpointWaits: Pick<PromiseWithResolvers<void>, 'resolve' | 'reject'>[] = [];
 
@@ -226,9 +230,8 @@ export class Journal {
 
   /** Bytes accepted and not yet durable. */
   get queuedBytes(): number {
-    let bytes = this.#open.length - ROUND_HEADER_BYTES;
-    for (const round of this.#full) bytes += round.length;
-    return bytes;
+    const open = this.#open.length - ROUND_HEADER_BYTES;
+    return this.#full.reduce((bytes, { length }) => bytes + length, open);
   }
 
   /** When the write that is under way began, monotonic ms, or null. A write that never returns is the owner's to notice. */
@@ -258,6 +261,7 @@ export class Journal {
     round.buffer.set(source.subarray(from, to), round.length + ENTRY_HEADER_BYTES);
     round.length += ENTRY_HEADER_BYTES + bytes;
     round.entryCount += 1;
+    this.#checkpointBytesMax += ENTRY_HEADER_BYTES + bytes;
     if (party.roundId === round.id) {
       round.marks[party.roundSlot] = mark;
     } else {
@@ -272,13 +276,8 @@ export class Journal {
   /** Resolves when everything appended so far is durable (or will never be). */
   async flushed(): Promise<void> {
     while (this.#state === 'writing' || this.#state === 'scheduled') {
-      await new Promise<void>((resolve) => {
-        const before = this.#idle;
-        this.#idle = (): void => {
-          before?.();
-          resolve();
-        };
-      });
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
     }
   }
 
@@ -292,8 +291,7 @@ export class Journal {
   }
 
   #refuseCheckpoints(): void {
-    const error = new Error('the journal has stopped');
-    for (const { reject } of this.#checkpointWaits.splice(0)) reject(error);
+    for (const { reject } of this.#checkpointWaits.splice(0)) reject(hasStopped());
   }
 
   /** Waits for what was appended, settles it into segments and leaves a checkpoint; then closes the files. */
@@ -316,8 +314,7 @@ export class Journal {
   /** Nothing more becomes durable. */
   stop(): void {
     this.#state = 'failed';
-    this.#idle?.();
-    this.#idle = null;
+    this.#wakeIdle();
     this.#refuseCheckpoints();
     this.#wakeUp();
   }
@@ -381,15 +378,12 @@ export class Journal {
       const round = this.#full.shift() ?? this.#open;
       if (round.entryCount === 0) break;
       if (round === this.#open) this.#open = this.#newRound();
-      const reserved = RESERVED_CHECKPOINTS * this.#checkpointBytes();
-      if (!this.#fits(paddedLength(round.length) + reserved)) await this.#nextFile();
+      if (!this.#leavesReserve(round)) await this.#nextFile();
       await this.#write(round);
       this.#publish(round);
     }
     if (this.#state === 'writing') this.#state = 'idle';
-    const idle = this.#idle;
-    this.#idle = null;
-    idle?.();
+    this.#wakeIdle();
   }
 
   /** Gives up nothing that older laps hold: it says anew who has a log here. */
@@ -435,10 +429,10 @@ export class Journal {
   /** Moves to a free file, waiting for one if the segments lag behind, and starts to free the older ones. */
   async #nextFile(): Promise<void> {
     while (this.#freeFile() === undefined) {
-      if (this.#hasStopped) throw new Error('the journal has stopped');
+      if (this.#hasStopped) throw hasStopped();
       if (this.#ring.length < this.#settings.filesMax) this.#growRing();
       this.#settleOlder();
-      await this.#somethingFreed();
+      await new Promise<void>((somethingIsFreed) => (this.#wake = somethingIsFreed));
       if (this.#settledLap !== null) await this.#releaseOlder(this.#settledLap);
     }
     await this.#startLap(this.#oldestLap());
@@ -446,12 +440,6 @@ export class Journal {
     if (this.#freeFile() === undefined && this.#ring.length < this.#settings.filesMax) {
       this.#growRing();
     }
-  }
-
-  #somethingFreed(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 
   async #startLap(oldestLap: number): Promise<void> {
@@ -534,6 +522,11 @@ export class Journal {
     return this.#state === 'failed';
   }
 
+  #wakeIdle(): void {
+    this.#idle?.resolve();
+    this.#idle = null;
+  }
+
   #wakeUp(): void {
     const wake = this.#wake;
     this.#wake = null;
@@ -542,6 +535,15 @@ export class Journal {
 
   #fits(bytes: number): boolean {
     return this.#position + bytes <= this.#currentFile().bytes;
+  }
+
+  /** Whether checkpoints still fit behind a round. To measure one takes a look at every bucket: not with every round. */
+  #leavesReserve(round: Round): boolean {
+    const padded = paddedLength(round.length);
+    if (this.#fits(padded + RESERVED_CHECKPOINTS * this.#checkpointBytesMax)) return true;
+    const bytes = this.#checkpointBytes();
+    this.#checkpointBytesMax = bytes + round.length + this.queuedBytes + PAGE_BYTES;
+    return this.#fits(padded + RESERVED_CHECKPOINTS * bytes);
   }
 
   #checkpointBytes(): number {
@@ -554,8 +556,7 @@ export class Journal {
   }
 
   #oldestLap(): number {
-    const laps = this.#ring.flatMap((file) => (file.lap === null ? [] : [file.lap]));
-    return Math.min(...laps, this.#nextLap);
+    return Math.min(...this.#ring.map(({ lap }) => lap ?? Infinity), this.#nextLap);
   }
 
   #freeFile(): JournalFile | undefined {

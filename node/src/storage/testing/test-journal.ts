@@ -48,6 +48,10 @@ export class TestJournal {
   gate: Promise<void> | null = null;
   /** Of how many entries, among the last ones, settling is told too late: they are not settled then. */
   late = 0;
+  /** How many entries, the last durable ones, are not committed: every checkpoint repeats them. */
+  uncommitted = 0;
+  /** How often the owner was asked for a checkpoint of all buckets. */
+  checkpoints = 0;
   #lapStart = 0;
   journal: Journal | null = null;
   readonly #entryBytes: number;
@@ -76,8 +80,17 @@ export class TestJournal {
       { bucketCount: BUCKETS, fileBytes, filesMax, random: seededRandom(1) },
       found?.start ?? { nextRound: 1, previousCrc: 0, nextLap: 1, files: [] },
       {
-        checkpoint: () => Array.from({ length: BUCKETS }, (_, bucket) => test.#checkpoint(bucket)),
-        eachUncommitted: () => undefined,
+        checkpoint: () => {
+          test.checkpoints += 1;
+          return Array.from({ length: BUCKETS }, (_, bucket) => test.#checkpoint(bucket));
+        },
+        eachUncommitted: (visit) => {
+          const first = Math.max(1, test.durable - test.uncommitted + 1);
+          for (let number = first; number <= test.durable; number += 1) {
+            const entry = test.#entry(number);
+            visit(test.#party, entry, 0, entry.length);
+          }
+        },
         lapBegins: () => {
           test.#lapStart = test.durable;
         },
@@ -103,8 +116,7 @@ export class TestJournal {
   /** Appends the next number. */
   append(party: JournalParty = this.#party): void {
     this.appended += 1;
-    const entry = Buffer.alloc(this.#entryBytes, this.appended);
-    writeUint32(entry, 0, this.appended);
+    const entry = this.#entry(this.appended);
     this.journal!.append(party, entryType.frame, entry, 0, entry.length, this.appended);
   }
 
@@ -128,6 +140,12 @@ export class TestJournal {
       this.append();
       await this.journal!.flushed();
     }
+  }
+
+  #entry(number: number): Buffer {
+    const entry = Buffer.alloc(this.#entryBytes, number);
+    writeUint32(entry, 0, number);
+    return entry;
   }
 
   #checkpoint(bucket: number): BucketCheckpoint {
