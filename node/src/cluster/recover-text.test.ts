@@ -34,7 +34,10 @@ nothing was changed; "sierradb cluster recover --unsafe /d --yes --lose-missing"
     const whole = [{ ...bucket, uncommitted: 0, isLearner: true }];
     const done = { ...asked, lostMembers, buckets: whole, missing: [], newCluster: 'new' };
     const text = recoverText({ ...done, isResumed: true, applied: true });
-    assert.match(text, /index 7; IT WAS STILL CATCHING UP, and may lack much\n/);
+    assert.match(
+      text,
+      /index 7; IT WAS NO VOTER, still catching up or on its way out, and may lack much\n/,
+    );
     assert.match(text, /an earlier run has begun this/);
     assert.match(text, /\nit is cluster new now, of this member alone; .* in \*\.before-recover\n/);
     assert.match(text, /\nstart it: sierradb --dir \/d --node-index 0 --node-count 1\n/);

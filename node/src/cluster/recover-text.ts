@@ -25,7 +25,7 @@ function bucketLine({
 }: RecoverResult['buckets'][number]): string {
   const counts = `bucket ${bucket}: ${frames} frames with ${events} events kept, up to term ${lastTerm}, index ${lastIndex}`;
   const unknown = uncommitted === 0 ? '' : `; ${uncommitted} frames not known to be committed`;
-  return `${counts}${unknown}${isLearner ? '; IT WAS STILL CATCHING UP, and may lack much' : ''}`;
+  return `${counts}${unknown}${isLearner ? '; IT WAS NO VOTER, still catching up or on its way out, and may lack much' : ''}`;
 }
 
 function warnings({ buckets, isResumed }: RecoverResult): string[] {

@@ -178,6 +178,35 @@ describe('a survivor', () => {
     assert.deepEqual(await opened(disk), events);
   });
 
+  it('does not hold a bucket of whose group it has never heard', async () => {
+    const disk = new SimulatedFileSystem({ seed: 1 });
+    const member = await MemberDisk.open(disk, { seed: 1, factor: 1 });
+    await member.fill(40);
+    await member.begin(0);
+    await member.close();
+    await assert.rejects(recover(disk), /does not hold bucket 0, .* say --lose-missing/);
+    const { missing, buckets } = await recover(disk, { loseMissing: true });
+    assert.deepEqual([missing, buckets.map(({ bucket }) => bucket)], [[0], [1]]);
+    assert.deepEqual(await opened(disk), [[], member.events(1)]);
+  });
+
+  it('says where it has been a learner, or has left', async () => {
+    const disk = new SimulatedFileSystem({ seed: 1 });
+    const member = await MemberDisk.open(disk, { seed: 1, factor: 1 });
+    await member.begin(0);
+    const roles = ['nobody', 'learner', 'voter', 'left'] as const;
+    const told: (boolean | undefined)[] = [];
+    for (const role of roles) {
+      if (role === 'nobody') await member.fill(20);
+      else await member.configure(0, role);
+      const left = disk.afterProcessCrash();
+      const { buckets } = await recover(left, { apply: false });
+      told.push(buckets.find(({ bucket }) => bucket === 0)?.isLearner);
+    }
+    await member.close();
+    assert.deepEqual(told, [true, true, false, true]);
+  });
+
   it('is refused when it is none', async () => {
     const lone = new SimulatedFileSystem({ seed: 1 });
     const directory = await FilledDirectory.open(lone, DIRECTORY);

@@ -29,9 +29,11 @@ import {
 } from '../storage/configuration-format.ts';
 import { OpenError } from '../storage/errors.ts';
 import { type FileSystem, replaceFile } from '../storage/file-system.ts';
+import { FRAME_HEADER_BYTES, frameIndex, frameKind, frameKindOf } from '../storage/frame-format.ts';
 import { drawUuid, type Identity, writeIdentity } from '../storage/identity.ts';
 import type { WalkResult } from '../storage/inspect/bucket-walk.ts';
 import { inspect, type Inspection, lockForInspection } from '../storage/inspect/inspection.ts';
+import type { JournalInventory } from '../storage/inspect/journal-inventory.ts';
 import type { BucketCheckpoint, LogPosition } from '../storage/journal-format.ts';
 import {
   IDENTITY_FILE,
@@ -63,7 +65,7 @@ export interface RecoveredBucket {
   /** Of the last frame. Of two survivors, the one with the higher term has more, then the one with the higher index. */
   readonly lastTerm: number;
   readonly lastIndex: number;
-  /** The replica was catching up: it may lack much that others had. */
+  /** The replica was catching up, or had left: it may lack much that others had. */
   readonly isLearner: boolean;
 }
 
@@ -143,11 +145,11 @@ class Recover {
     this.#current = current;
     this.#next = next;
     this.#isResumed = next !== null;
-    const isHeld = (bucket: number): boolean =>
+    const isHeld = (walk: WalkResult): boolean =>
       next === null
-        ? found.journal.bucketCheckpoint(bucket) !== null
-        : next.buckets[bucket]?.origin !== undefined;
-    this.#held = found.walks.filter(({ bucket }) => isHeld(bucket));
+        ? hasHeard(found.journal, walk)
+        : next.buckets[walk.bucket]?.origin !== undefined;
+    this.#held = found.walks.filter(isHeld);
     this.#refuseDamage();
   }
 
@@ -205,8 +207,10 @@ class Recover {
     );
   }
 
-  #judge({ bucket, frames, events, spans, end }: WalkResult): RecoveredBucket {
-    const checkpoint = this.#found.journal.bucketCheckpoint(bucket);
+  #judge(walk: WalkResult): RecoveredBucket {
+    const { bucket, frames, events, spans, end } = walk;
+    const { journal } = this.#found;
+    const checkpoint = journal.bucketCheckpoint(bucket);
     const decidesAlone =
       checkpoint !== null && isAlone(checkpoint.configuration, checkpoint.replicaId);
     // A segment has only what was known to be committed.
@@ -216,7 +220,7 @@ class Recover {
     const { term: lastTerm, index: lastIndex } = end;
     return {
       ...{ bucket, frames, events, uncommitted, lastTerm, lastIndex },
-      isLearner: isLearner(checkpoint),
+      isLearner: checkpoint !== null && !isVoter(journal, walk, checkpoint),
     };
   }
 
@@ -270,10 +274,28 @@ class Recover {
   }
 }
 
-function isLearner(checkpoint: BucketCheckpoint | null): boolean {
+/** Whether a replica of the bucket is here. One that was never told of its group has nothing to keep. */
+function hasHeard(journal: JournalInventory, { bucket, frames }: WalkResult): boolean {
+  const checkpoint = journal.bucketCheckpoint(bucket);
   if (checkpoint === null) return false;
-  const { learners } = decodeConfiguration(checkpoint.configuration);
-  return learners.some((id) => Buffer.compare(id, checkpoint.replicaId) === 0);
+  const { voters, outgoing, learners } = decodeConfiguration(checkpoint.configuration);
+  return frames > 0 || voters.length + outgoing.length + learners.length > 0;
+}
+
+/** By the last configuration in its log. */
+function isVoter(
+  journal: JournalInventory,
+  { bucket, end }: WalkResult,
+  { replicaId, configuration, end: synced }: BucketCheckpoint,
+): boolean {
+  const last = journal
+    .recent(bucket, synced.index)
+    .filter(({ bytes, at }) => frameIndex(bytes, at) <= end.index)
+    .findLast(({ bytes, at }) => frameKindOf(bytes, at) === frameKind.configuration);
+  const { voters, outgoing } = decodeConfiguration(
+    last?.bytes.subarray(last.at + FRAME_HEADER_BYTES, last.at + last.length) ?? configuration,
+  );
+  return [...voters, ...outgoing].some((id) => Buffer.compare(id, replicaId) === 0);
 }
 
 /** The survivor, and nobody else. */

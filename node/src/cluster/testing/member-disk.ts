@@ -1,10 +1,22 @@
 /** The data directory of a member of three, whose logs hold frames that are committed and frames that nobody knows about. */
-import { type Assignment, firstAssignment, type Member } from '../../../../common/assignment.ts';
+import {
+  type Assignment,
+  firstAssignment,
+  groupIdOf,
+  type Member,
+  replicaIdOf,
+} from '../../../../common/assignment.ts';
 import { systemClock } from '../../../../common/clock.ts';
 import { type Random, seededRandom } from '../../../../common/random.ts';
 import type { BucketLog } from '../../storage/bucket-log.ts';
+import { encodeConfiguration } from '../../storage/configuration-format.ts';
 import type { FileSystem } from '../../storage/file-system.ts';
-import { EVENT_HEADER_BYTES, FRAME_EVENTS_OFFSET, frameKind } from '../../storage/frame-format.ts';
+import {
+  EVENT_HEADER_BYTES,
+  FRAME_EVENTS_OFFSET,
+  FRAME_HEADER_BYTES,
+  frameKind,
+} from '../../storage/frame-format.ts';
 import { claimIdentity } from '../../storage/identity.ts';
 import { inlineIndexBuilds } from '../../storage/index-builds.ts';
 import { segmentFileName, segmentsFolder } from '../../storage/names.ts';
@@ -23,6 +35,7 @@ const TURNS = 50;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export const DIRECTORY = '/data';
+const NOBODY = { voters: [], outgoing: [], learners: [] };
 /** The index of the member whose disk it is. */
 const INDEX = 1;
 
@@ -116,6 +129,32 @@ export class MemberDisk {
         for (let i = 0; i < TURNS; i += 1) await turn();
       } while (!(await this.#isUnsynced(log)));
     }
+  }
+
+  /** A replica begins its stay in a bucket, and knows of nobody in its group. */
+  async begin(bucket: number): Promise<void> {
+    const replicaId = replicaIdOf('old-cluster', bucket, { member: 'late', since: 2 });
+    const configuration = encodeConfiguration(NOBODY);
+    await this.storage.addLog({
+      ...{ bucket, replicaId, configuration },
+      groupId: groupIdOf('old-cluster', bucket),
+    });
+    this.#events.set(bucket, new Map());
+  }
+
+  /** A frame says what the replica of a bucket is from then on; durable when it resolves. */
+  async configure(bucket: number, as: 'learner' | 'voter' | 'left'): Promise<void> {
+    const log = this.storage.logs.find((each) => each.bucket === bucket) as BucketLog;
+    const other = replicaIdOf('old-cluster', bucket, { member: 'other-0', since: 1 });
+    const voters = as === 'voter' ? [other, log.replicaId] : [other];
+    const learners = as === 'learner' ? [log.replicaId] : [];
+    const bytes = encodeConfiguration({ voters, outgoing: [], learners });
+    const length = FRAME_HEADER_BYTES + bytes.length;
+    const place = log.begin(length);
+    bytes.copy(place.bytes, place.at + FRAME_HEADER_BYTES);
+    const fields = { partition: 0, firstSequence: 0, eventCount: 0 };
+    log.finish(place, length, { kind: frameKind.configuration, term: this.#term, ...fields });
+    await this.storage.journal.flushed();
   }
 
   close(): Promise<void> {
