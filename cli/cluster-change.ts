@@ -41,9 +41,10 @@ export async function changeMembers(
 ): Promise<number> {
   const { address, waitMs } = changing;
   const current = await askAssignment(address, changing);
-  const next = isUnderWay(current, change) ? current : await planned(current, change, changing);
+  const isBegun = await isUnderWay(current, change, changing);
+  const next = isBegun ? current : await planned(current, change, changing);
   if (next !== current) await put(current, next, changing);
-  const leaving = change.verb === 'add' ? null : idleAt(next, change.index);
+  const leaving = change.verb === 'add' ? [] : idleAt(next, change.index);
   const endMs = performance.now() + waitMs;
   let moving = await movingBuckets(next, leaving, changing);
   while (moving > 0 && performance.now() < endMs) {
@@ -54,39 +55,75 @@ export async function changeMembers(
     session.note(`${moving} buckets still move; "sierradb cluster status" shows how far they are`);
     return exitCode.refused;
   }
-  if (leaving !== null) await put(next, withoutIdle(next, leaving.id), changing);
-  await session.output.line(resultText(session, next, leaving));
+  const last = await strikeOut(next, leaving, changing);
+  await session.output.line(resultText(session, last, leaving));
   return exitCode.done;
 }
 
-function resultText({ isJson }: Session, next: Assignment, leaving: Member | null): string {
-  const { version, members } = next;
-  const last = leaving === null ? version : version + 1;
-  const left = members.filter(({ id }) => id !== leaving?.id);
-  if (isJson) return JSON.stringify({ version: last, members: left, removed: leaving?.id ?? null });
-  const gone = leaving === null ? '' : `; member ${leaving.id} has left and may be stopped`;
-  return `done: ${left.length} members by version ${last}${gone}`;
+async function strikeOut(
+  current: Assignment,
+  leaving: readonly Member[],
+  changing: Changing,
+): Promise<Assignment> {
+  let last = current;
+  for (const { id } of leaving) {
+    const next = withoutIdle(last, id);
+    await put(last, next, changing);
+    last = next;
+  }
+  return last;
+}
+
+function resultText(
+  { isJson }: Session,
+  { version, members }: Assignment,
+  leaving: readonly Member[],
+): string {
+  const gone = leaving.map(({ id }) => id);
+  if (isJson) return JSON.stringify({ version, members, removed: gone });
+  const text = `done: ${members.length} members by version ${version}`;
+  if (gone.length === 0) return text;
+  const who =
+    gone.length === 1 ? `member ${gone.join()} has` : `members ${gone.join(' and ')} have`;
+  return `${text}; ${who} left and may be stopped`;
 }
 
 /** Whether the change was asked for before, and only has to be waited for. */
-function isUnderWay(current: Assignment, change: Change): boolean {
-  switch (change.verb) {
-    case 'add':
-      return current.members.some(({ address }) => address === change.at);
-    case 'remove':
-      return idleAt(current, change.index) !== null;
-    case 'replace':
-      return membersAt(current, change.index).length > 1 && idleAt(current, change.index) !== null;
+async function isUnderWay(
+  current: Assignment,
+  change: Change,
+  asking: AskOptions,
+): Promise<boolean> {
+  if (change.verb === 'add') {
+    const known = current.members.find(({ address }) => address === change.at);
+    if (known !== undefined) await refuseOtherDisk(known, asking);
+    return known !== undefined;
   }
+  const known = membersAt(current, change.index);
+  const isBegun = idleAt(current, change.index).length > 0;
+  if (change.verb === 'remove') return isBegun && known.length === 1;
+  const isElsewhere = change.at !== null && known.every(({ address }) => address !== change.at);
+  if (!isBegun || known.length === 1 || isElsewhere) return false;
+  // The new disk may be lost as well, and yet another one be there.
+  const status = await askMember(placeOf(current, change), asking).catch(() => null);
+  return status === null || known.some(({ id }) => id === status.member);
+}
+
+async function refuseOtherDisk({ id, index, address }: Member, asking: AskOptions): Promise<void> {
+  const status = await askMember(address, asking).catch(() => null);
+  if (status === null || status.member === id) return;
+  throw new UsageError(
+    `${address} is node ${index} of the cluster, and has lost its disk: replace it`,
+  );
 }
 
 async function planned(
   current: Assignment,
   change: Change,
-  asking: AskOptions,
+  changing: Changing,
 ): Promise<Assignment> {
   try {
-    return await nextOf(current, change, asking);
+    return await nextOf(current, change, changing);
   } catch (error) {
     if (error instanceof ChangeRefusal) throw new UsageError(error.message);
     throw error;
@@ -96,18 +133,34 @@ async function planned(
 async function nextOf(
   current: Assignment,
   change: Change,
-  asking: AskOptions,
+  changing: Changing,
 ): Promise<Assignment> {
   if (change.verb === 'remove') return withoutMember(current, change.index);
-  if (change.verb === 'add') return withMember(current, await newcomer(change.at, asking));
-  const [old] = membersAt(current, change.index);
-  const at = change.at ?? old?.address;
-  if (at === undefined) throw new UsageError(`there is no node ${change.index}`);
-  const member = await newcomer(at, asking);
+  if (change.verb === 'add') {
+    return withMember(loneAt(current, changing.address), await newcomer(change.at, changing));
+  }
+  const at = placeOf(current, change);
+  const member = await newcomer(at, changing);
   if (member.index !== change.index) {
     throw new UsageError(`${at} was started as node ${member.index}, not ${change.index}`);
   }
   return withReplacement(current, member);
+}
+
+/** Nobody has needed the address of a lone member: after a recovery it may be another one. */
+function loneAt(current: Assignment, address: string): Assignment {
+  const [lone, ...others] = current.members;
+  if (lone === undefined || others.length > 0) return current;
+  return { ...current, members: [{ ...lone, address }] };
+}
+
+/** Where the new disk is. */
+function placeOf(current: Assignment, { index, at }: Extract<Change, { verb: 'replace' }>): string {
+  const known = membersAt(current, index);
+  const [last] = known.filter(({ id }) => !isIdle(current, id));
+  const place = at ?? last?.address ?? known[0]?.address;
+  if (place === undefined) throw new UsageError(`there is no node ${index}`);
+  return place;
 }
 
 /** A node with a fresh disk, as it says itself. */
@@ -126,24 +179,26 @@ const membersAt = ({ members }: Assignment, index: number): Member[] =>
   members.filter((member) => member.index === index);
 
 /** Who is to hold nothing any more there. */
-const idleAt = (assignment: Assignment, index: number): Member | null =>
-  membersAt(assignment, index).find(({ id }) => isIdle(assignment, id)) ?? null;
+const idleAt = (assignment: Assignment, index: number): Member[] =>
+  membersAt(assignment, index).filter(({ id }) => isIdle(assignment, id));
 
 /** How many buckets are not yet with those whom the assignment names, and with nobody else. */
 async function movingBuckets(
   { members, buckets }: Assignment,
-  leaving: Member | null,
+  leaving: readonly Member[],
   asking: AskOptions,
 ): Promise<number> {
   const answers = await Promise.all(
     members.map(({ address }) => askMember(address, asking).catch(() => null)),
   );
   const statuses = answers.filter((status): status is NodeStatus => status !== null);
-  const held = statuses.find(({ member }) => member === leaving?.id)?.buckets.length ?? 0;
+  const held = statuses
+    .filter(({ member }) => leaving.some(({ id }) => id === member))
+    .map((status) => status.buckets.length);
   const settled = buckets.filter(({ replicas }, bucket) =>
     statuses.some((status) => isSettled(status, bucket, new Set(replicas.map((r) => r.member)))),
   );
-  return Math.max(buckets.length - settled.length, held);
+  return Math.max(buckets.length - settled.length, ...held);
 }
 
 /** Whether it leads the bucket, and the group is the assignment's. */

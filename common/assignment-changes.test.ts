@@ -49,11 +49,27 @@ test('a new member gets its share, and leads its share', () => {
   assert.deepEqual(held(before), [12, 12, 12], 'what was given is not changed');
 });
 
-test('buckets that have one copy are moved, too', () => {
-  const before = of(1, 1);
-  const after = withMember(before, member(1));
+test('where every member holds a bucket, a new one does, too, up to three copies', () => {
+  let current = of(1, 1);
+  for (const index of [1, 2, 3]) {
+    const after = withMember(current, member(index));
+    check(current, after);
+    current = after;
+  }
+  assert.deepEqual(held(current), [9, 9, 9, 9]);
+  const fewer = withoutIdle(withoutMember(of(3, 3), 2), 'm2');
+  const again = withMember(fewer, member(2, 'new'));
+  check(fewer, again);
+  assert.deepEqual(held(again), [12, 12, 12]);
+  const whileLeaving = withMember(withoutMember(of(3, 3), 2), member(3));
+  assert.deepEqual(held(whileLeaving), [12, 12, 0, 12]);
+});
+
+test('buckets that have fewer copies than members are moved only', () => {
+  const before = of(2, 1);
+  const after = withMember(before, member(2));
   check(before, after);
-  assert.deepEqual(held(after), [6, 6]);
+  assert.deepEqual(held(after), [4, 4, 4]);
 });
 
 test('who leaves gives what it holds to those who hold least', () => {
@@ -81,7 +97,17 @@ test('a new disk takes the place of a lost one, and nobody else moves', () => {
   check(before, after);
   assert.deepEqual(held(after), [8, 0, 8, 8]);
   assert.deepEqual(led(after), [4, 0, 4, 4]);
-  assert.throws(() => withReplacement(after, member(1, 'newer')), /is being replaced/);
+});
+
+test('a new disk that is lost before it has taken over is replaced, too', () => {
+  const before = withReplacement(of(3, 3), member(1, 'new'));
+  const after = withReplacement(before, member(1, 'newer'));
+  check(before, after);
+  assert.deepEqual(held(after), [12, 0, 12, 0, 12]);
+  assert.throws(() => withoutMember(after, 1), /is being replaced/);
+  const last = withoutIdle(withoutIdle(after, 'm1'), 'new');
+  assert.deepEqual(last.removed, ['m1', 'new']);
+  assert.throws(() => withReplacement(last, member(1, 'new')), /was removed/);
 });
 
 test('what cannot be is refused in words', () => {

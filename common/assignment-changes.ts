@@ -10,13 +10,26 @@ export class ChangeRefusal extends Error {
   override readonly name = 'ChangeRefusal';
 }
 
-/** A new member takes its share: as many replicas as the others have, and of preferred leaders. */
+/** Copies that a bucket gets where there are members for them. */
+const COPIES = 3;
+
+/**
+ * A new member takes its share: as many replicas as the others have, and of preferred leaders. Where every member holds a bucket,
+ * there were too few for more copies: it gets another one.
+ */
 export function withMember(current: Assignment, member: Member): Assignment {
   refuseKnown(current, member);
   if (current.members.some(({ index }) => index === member.index)) {
     throw new ChangeRefusal(`there is a node ${member.index} already; to replace it, say so`);
   }
   const next = draft(current, [...current.members, member]);
+  const holders = current.members.filter(({ id }) => !isIdle(current, id));
+  for (const bucket of next.buckets) {
+    const { length } = bucket.replicas;
+    if (length < COPIES && length === holders.length) {
+      bucket.replicas.push({ member: member.id, since: next.version });
+    }
+  }
   const share = Math.floor(replicaCount(next) / next.members.length);
   const counts = heldBy(next);
   while ((counts.get(member.id) ?? 0) < share) {
@@ -50,10 +63,16 @@ export function withoutMember(current: Assignment, index: number): Assignment {
   return settled(next);
 }
 
-/** A new member, at the place of another one, takes all that this one holds. */
+/**
+ * A new member, at the place of another one, takes all that this one holds; of one that is being replaced itself, what that
+ * was to hold.
+ */
 export function withReplacement(current: Assignment, member: Member): Assignment {
   refuseKnown(current, member);
-  const leaving = memberAt(current, member.index);
+  const holders = current.members.filter(
+    ({ id, index }) => index === member.index && !isIdle(current, id),
+  );
+  const leaving = holders.length === 1 ? (holders[0] as Member) : memberAt(current, member.index);
   const next = draft(current, [...current.members, member]);
   for (const [at, bucket] of next.buckets.entries()) {
     if (holds(bucket, leaving.id)) replaceHolder(next, at, leaving.id, member.id);
