@@ -8,11 +8,11 @@ export const clusterPaths = {
   status: '/v1/status',
   assignment: '/v1/assignment',
   drain: '/v1/drain',
-  raft: '/v1/raft',
+  /** Upgraded to frames both ways: `node/src/replication/stream-format.ts`. */
+  stream: '/v1/stream',
   segments: (bucket: number): string => `/v1/buckets/${String(bucket)}/segments`,
   segment: (bucket: number, segment: number): string =>
     `/v1/buckets/${String(bucket)}/segments/${String(segment)}`,
-  commands: (bucket: number): string => `/v1/buckets/${String(bucket)}/commands`,
 } as const;
 
 /** Sent with every request between members; what does not fit is refused with 409 and a reason. */
@@ -27,7 +27,19 @@ export const clusterHeaders = {
   counts: 'x-sierradb-counts',
   /** `1` while the sender drains: it is handed nothing to lead. */
   draining: 'x-sierradb-draining',
+  /** Of a stream: what goes over it. */
+  lane: 'x-sierradb-lane',
 } as const;
+
+/** What a stream is upgraded to. */
+export const STREAM_PROTOCOL = 'sierradb-stream/1';
+
+/**
+ * Streams of one member to another one: votes and heartbeats; entries and what answers them; forwarded appends; forwarded
+ * reads. None of them ever stands before another one.
+ */
+export const streamLanes = ['control', 'data', 'appends', 'reads'] as const;
+export type StreamLane = (typeof streamLanes)[number];
 
 /** How a leader brings a follower's log to its own: finds where they agree, sends entries, has segments copied. */
 export type FollowerProgress = 'probe' | 'stream' | 'copy';

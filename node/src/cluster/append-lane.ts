@@ -110,8 +110,8 @@ export class AppendLane {
     const commands = batch.map(({ bytes }) => bytes);
     let back: Waiting[];
     try {
-      const answers = await this.#routes.post(
-        { member, bucket: this.#bucket, toLeader: true },
+      const answers = await this.#routes.run(
+        { member, bucket: this.#bucket, lane: 'appends', toLeader: true },
         commands,
         withinMs,
       );

@@ -1,5 +1,6 @@
 /**
- * Commands on their way to the member that can run them, and its answers: bodies of `POST /v1/buckets/:id/commands`.
+ * Commands on their way to the member that can run them, and its answers: requests of
+ * streams (`replication/stream-format.ts`).
  *
  * ```text
  * request:  u8 version 1, then commands:  u32 length of the rest, u8 kind, u8 flags (1: any committed copy will do), then

@@ -250,8 +250,8 @@ class RemoteEnds {
     const command = encodeRead({ kind: 'ends', anyCopy: false, waitMs: WAIT_MS, targets });
     this.#question = new AbortController();
     try {
-      const [answer] = await this.#routes.post(
-        { member, bucket: this.#bucket, toLeader: true },
+      const [answer] = await this.#routes.run(
+        { member, bucket: this.#bucket, lane: 'reads', toLeader: true },
         [command],
         WAIT_MS + ANSWER_MS,
         this.#question,

@@ -72,8 +72,8 @@ export class ReadChannel {
     const withinMs = Math.max(1, deadline - this.#routes.now());
     const commands = batch.map(({ bytes }) => bytes);
     try {
-      const answers = await this.#routes.post(
-        { member: this.#member, bucket: this.#bucket, toLeader: this.#toLeader },
+      const answers = await this.#routes.run(
+        { member: this.#member, bucket: this.#bucket, lane: 'reads', toLeader: this.#toLeader },
         commands,
         withinMs,
       );

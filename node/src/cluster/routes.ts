@@ -6,10 +6,10 @@
  */
 import type { Clock } from '../../../common/clock.ts';
 import { systemClock } from '../../../common/clock.ts';
-import { clusterPaths } from '../../../common/cluster-contract.ts';
 import { SierraError } from '../../../common/errors.ts';
 import { EventIdSource, partitionHash } from '../../../common/ids.ts';
 import { type Random, systemRandom } from '../../../common/random.ts';
+import type { CommandRequest } from '../replication/peer-requests.ts';
 import { isVoter } from '../replication/raft/configuration.ts';
 import { type Answer, decodeAnswers, encodeBatch } from './forwarding.ts';
 import type { Majority } from './majority-watch.ts';
@@ -49,6 +49,7 @@ export interface Destination {
   /** Member id. */
   readonly member: string;
   readonly bucket: number;
+  readonly lane: CommandRequest['lane'];
   /** It is of no use to anybody but the bucket's leader. */
   readonly toLeader: boolean;
 }
@@ -137,16 +138,16 @@ export class Routes {
    * Has another member run commands. Rejects where it is not known what became of them; {@link wasNotDone} tells whether
    * they have certainly not been run.
    */
-  async post(
-    { member, bucket, toLeader }: Destination,
+  async run(
+    { member, bucket, lane, toLeader }: Destination,
     commands: readonly Uint8Array[],
     withinMs: number,
     abort: AbortController = new AbortController(),
   ): Promise<Answer[]> {
     const cancel = this.#watch(bucket, toLeader ? member : null, withinMs, abort);
     try {
-      const path = clusterPaths.commands(bucket);
-      const body = await this.view.peers.post(member, path, encodeBatch(commands), abort.signal);
+      const request = { bucket, lane, body: encodeBatch(commands) };
+      const body = await this.view.peers.run(member, request, abort.signal);
       return decodeAnswers(body, commands.length);
     } finally {
       cancel();

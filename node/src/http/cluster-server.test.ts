@@ -1,73 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import type {
-  AssignmentUpdate,
-  DrainStatus,
-  NodeStatus,
-} from '../../../common/cluster-contract.ts';
 import { clusterHeaders, clusterPaths } from '../../../common/cluster-contract.ts';
-import type { Assignment } from '../../../common/assignment.ts';
-import { ClusterRefusal, type MemberService, type Sender } from '../cluster/types.ts';
+import { ClusterRefusal } from '../cluster/types.ts';
 import { type ClusterServerOptions, openClusterServer } from './cluster-server.ts';
-
-const MEMBER = {
-  [clusterHeaders.member]: 'm1',
-  [clusterHeaders.cluster]: 'c1',
-  [clusterHeaders.boot]: '3',
-  [clusterHeaders.counts]: '4/32',
-};
-const OCTETS = { 'content-type': 'application/octet-stream' };
-const STATUS = { member: 'm0', index: 0, buckets: [] } as unknown as NodeStatus;
-
-const DRAINED = { member: 'm0', endsInMs: 1000, leading: [], blocked: [], isSafeToStop: true };
-
-/** Notes what it is asked. */
-class NotingService implements MemberService {
-  readonly senders: Sender[] = [];
-  readonly batches: Buffer[] = [];
-  readonly updates: AssignmentUpdate[] = [];
-  readonly reads: number[][] = [];
-  refusal: Error | null = null;
-  drains = 0;
-
-  admit(sender: Sender): void {
-    this.senders.push(sender);
-    if (this.refusal !== null) throw this.refusal;
-  }
-  status(): NodeStatus {
-    return STATUS;
-  }
-  currentAssignment(): Assignment | null {
-    return this.updates.at(-1)?.assignment ?? null;
-  }
-  putAssignment(update: AssignmentUpdate): Promise<void> {
-    if (update.replaces > 0) return Promise.reject(new ClusterRefusal('another one is in force'));
-    this.updates.push(update);
-    return Promise.resolve();
-  }
-  drain(): Promise<DrainStatus> {
-    this.drains += 1;
-    return this.refusal === null ? Promise.resolve(DRAINED) : Promise.reject(this.refusal);
-  }
-  endDrain(): void {
-    this.drains = 0;
-  }
-  receive(batch: Buffer): void {
-    if (batch.length === 0) throw new RangeError('no message');
-    this.batches.push(batch);
-  }
-  runCommands(bucket: number, body: Buffer): Promise<Buffer> {
-    return Promise.resolve(Buffer.concat([Buffer.from(`${String(bucket)}:`), body]));
-  }
-  segments(): { segment: number; bytes: number }[] {
-    return [{ segment: 0, bytes: 100 }];
-  }
-  readSegment(bucket: number, segment: number, from: number, to: number): Promise<Buffer> {
-    this.reads.push([bucket, segment, from, to]);
-    return Promise.resolve(Buffer.alloc(to - from, 'x'));
-  }
-}
+import { DRAINED, MEMBER, NotingService, SENDER, STATUS } from './testing/noting-service.ts';
 
 type Ask = (path: string, init?: RequestInit) => Promise<Response>;
 
@@ -81,55 +18,35 @@ async function withServer(
   await run(ask, service);
 }
 
-const post = (headers: Record<string, string>, body: string | Buffer): RequestInit => ({
-  method: 'POST',
-  headers: { ...OCTETS, ...headers },
-  body: new Uint8Array(Buffer.from(body)),
-});
-
 async function assertRefused(response: Response, status: number, reason: string): Promise<void> {
   assert.equal(response.status, status);
   assert.deepEqual(await response.json(), { reason });
 }
 
-test('a batch of a member reaches the service, its sender first', async () => {
+test('a sender is asked for before anything is read', async () => {
   await withServer(async (ask, service) => {
-    const response = await ask(clusterPaths.raft, post(MEMBER, 'a batch'));
-    assert.equal(response.status, 204);
-    assert.deepEqual(service.senders, [
-      { member: 'm1', cluster: 'c1', boot: 3, bucketCount: 4, partitionCount: 32 },
-    ]);
-    assert.deepEqual(service.batches, [Buffer.from('a batch')]);
-    await assertRefused(await ask(clusterPaths.raft, post(MEMBER, '')), 400, 'no message');
-  });
-});
-
-test('who is not admitted gets nothing read or done', async () => {
-  await withServer(async (ask, service) => {
+    assert.equal((await ask(clusterPaths.segments(0), { headers: MEMBER })).status, 200);
+    assert.deepEqual(service.senders, [SENDER]);
     service.refusal = new ClusterRefusal('a rolled-back disk');
-    const reason = 'a rolled-back disk';
-    await assertRefused(await ask(clusterPaths.raft, post(MEMBER, 'x')), 409, reason);
-    await assertRefused(await ask(clusterPaths.segments(0), { headers: MEMBER }), 409, reason);
-    assert.deepEqual([service.batches, service.reads], [[], []]);
+    const refused = await ask(clusterPaths.segment(0, 0), { headers: MEMBER });
+    await assertRefused(refused, 409, 'a rolled-back disk');
+    assert.deepEqual(service.reads, []);
   });
 });
 
 test('what is for members only asks who it is', async () => {
   await withServer(async (ask) => {
     const only = 'only members may ask for this';
-    await assertRefused(await ask(clusterPaths.raft, post({}, 'x')), 400, only);
-    await assertRefused(await ask(clusterPaths.commands(0), post({}, 'x')), 400, only);
+    await assertRefused(await ask(clusterPaths.segments(0)), 400, only);
     await assertRefused(await ask(clusterPaths.segment(0, 0)), 400, only);
     const { [clusterHeaders.cluster]: _, ...forming } = MEMBER;
     const forMembers = 'this is for members of a cluster';
-    await assertRefused(await ask(clusterPaths.raft, post(forming, 'x')), 409, forMembers);
+    const asked = await ask(clusterPaths.segments(0), { headers: forming });
+    await assertRefused(asked, 409, forMembers);
     assert.equal((await ask(clusterPaths.status, { headers: forming })).status, 200);
-    const counts = { ...MEMBER, [clusterHeaders.counts]: 'many' };
-    await assertRefused(
-      await ask(clusterPaths.raft, post(counts, 'x')),
-      400,
-      'a member says who it is',
-    );
+    const headers = { ...MEMBER, [clusterHeaders.counts]: 'many' };
+    const counted = await ask(clusterPaths.segments(0), { headers });
+    await assertRefused(counted, 400, 'a member says who it is');
   });
 });
 
@@ -138,16 +55,13 @@ test('without the secret nothing is answered, not even to operators', async () =
     async (ask, service) => {
       const reason = 'the secret of the cluster is not this one';
       await assertRefused(await ask(clusterPaths.status), 401, reason);
-      const wrong = { authorization: 'Bearer wrong' };
-      await assertRefused(
-        await ask(clusterPaths.raft, post({ ...MEMBER, ...wrong }, 'x')),
-        401,
-        reason,
-      );
+      const wrong = { ...MEMBER, authorization: 'Bearer wrong' };
+      await assertRefused(await ask(clusterPaths.segments(0), { headers: wrong }), 401, reason);
       assert.deepEqual(service.senders, []);
       const right = { authorization: 'Bearer right' };
       assert.equal((await ask(clusterPaths.status, { headers: right })).status, 200);
-      assert.equal((await ask(clusterPaths.raft, post({ ...MEMBER, ...right }, 'x'))).status, 204);
+      const member = { ...MEMBER, ...right };
+      assert.equal((await ask(clusterPaths.segments(0), { headers: member })).status, 200);
     },
     { secret: 'right' },
   );
@@ -186,16 +100,14 @@ test('a drain is asked for, asked for again, and ended', async () => {
 
 test('a member that drains says so', async () => {
   await withServer(async (ask, service) => {
-    const draining = { ...MEMBER, [clusterHeaders.draining]: '1' };
-    assert.equal((await ask(clusterPaths.raft, post(draining, 'x'))).status, 204);
+    const headers = { ...MEMBER, [clusterHeaders.draining]: '1' };
+    assert.equal((await ask(clusterPaths.segments(0), { headers })).status, 200);
     assert.equal(service.senders[0]?.isDraining, true);
   });
 });
 
-test('commands and segments', async () => {
+test('segments', async () => {
   await withServer(async (ask, service) => {
-    const ran = await ask(clusterPaths.commands(3), post(MEMBER, 'run'));
-    assert.equal(await ran.text(), '3:run');
     const headers = MEMBER;
     const listed = await ask(clusterPaths.segments(3), { headers });
     assert.deepEqual(await listed.json(), [{ segment: 0, bytes: 100 }]);
@@ -215,9 +127,12 @@ test('a body over the limit is refused, a fault of the service is told to the no
   const errors: Error[] = [];
   await withServer(
     async (ask, service) => {
-      assert.equal((await ask(clusterPaths.raft, post(MEMBER, Buffer.alloc(2000)))).status, 413);
+      const body = JSON.stringify('x'.repeat(2000));
+      const headers = { 'content-type': 'application/json' };
+      const put = await ask(clusterPaths.assignment, { method: 'PUT', headers, body });
+      assert.equal(put.status, 413);
       service.refusal = new Error('a bug');
-      assert.equal((await ask(clusterPaths.raft, post(MEMBER, 'x'))).status, 500);
+      assert.equal((await ask(clusterPaths.segments(0), { headers: MEMBER })).status, 500);
       assert.deepEqual(errors, [service.refusal]);
     },
     { bodyBytesMax: 1000, onError: (error) => errors.push(error) },

@@ -38,17 +38,22 @@ export class MessageQueue {
     this.#dropped += over;
   }
 
-  /** The oldest messages back to back: as many as stay within `bytesMax`, and one more. */
-  take(bytesMax: number): { readonly body: Buffer; readonly count: number } {
+  /** The oldest messages back to back: as many as stay within `bytesMax`, and one more; in front of them is room. */
+  take(bytesMax: number, headBytes = 0): { readonly bytes: Buffer; readonly count: number } {
     let count = 0;
-    let bytes = 0;
-    while (count < this.#messages.length && bytes < bytesMax) {
-      bytes += (this.#messages[count] as Buffer).length;
+    let length = 0;
+    while (count < this.#messages.length && length < bytesMax) {
+      length += (this.#messages[count] as Buffer).length;
       count += 1;
     }
-    const taken = this.#messages.splice(0, count);
-    this.#bytes -= bytes;
-    return { body: count === 1 ? (taken[0] as Buffer) : Buffer.concat(taken, bytes), count };
+    const bytes = Buffer.allocUnsafe(headBytes + length);
+    let at = headBytes;
+    for (const message of this.#messages.splice(0, count)) {
+      bytes.set(message, at);
+      at += message.length;
+    }
+    this.#bytes -= length;
+    return { bytes, count };
   }
 
   clear(): void {

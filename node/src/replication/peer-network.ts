@@ -1,5 +1,5 @@
 /**
- * The network under the groups of one node: messages to other members over HTTP, and what else members ask of each other.
+ * The network under the groups of one node: messages to other members over streams, and what else members ask of each other.
  *
  * ```ts
  * const network = new PeerNetwork({ self: () => sender, memberOf, addressOf, random: systemRandom });
@@ -18,14 +18,23 @@ import type { Random } from '../../../common/random.ts';
 import { LogCopies, type LogCopyOptions } from './log-copies.ts';
 import { decodeBatch, encodeMessage, type WireMessage } from './message-format.ts';
 import { defaultPeerLimits, Peer, type PeerLimits } from './peer.ts';
-import { type ByteRange, PeerError, type PeerRequests, type Sender } from './peer-requests.ts';
+import {
+  type ByteRange,
+  type CommandRequest,
+  PeerError,
+  type PeerRequests,
+  type Sender,
+} from './peer-requests.ts';
 import type { GroupHost, RaftGroup } from './raft-group.ts';
 import type { ReplicaId } from './raft/types.ts';
 import { SegmentHealing, type SegmentHealingOptions } from './segment-healing.ts';
 import { peerSegments } from './segment-requests.ts';
 
 /** One other member, as the network needs it. */
-export type PeerConnection = Pick<Peer, 'address' | 'statistics' | 'send' | 'request' | 'close'>;
+export type PeerConnection = Pick<
+  Peer,
+  'address' | 'statistics' | 'send' | 'run' | 'request' | 'close'
+>;
 
 export interface PeerNetworkOptions {
   /** Who this node is, now: what it says may change when a cluster forms. */
@@ -47,6 +56,7 @@ export interface PeerNetworkOptions {
 }
 
 export interface PeerStatistics {
+  /** Batches of messages. */
   readonly requests: number;
   readonly messages: number;
   readonly bytes: number;
@@ -68,7 +78,7 @@ export class PeerNetwork implements GroupHost, PeerRequests {
   #received = 0;
   #unaddressed = 0;
   #sender: Sender | null = null;
-  #senderHeaders: readonly string[] = [];
+  #headers: readonly string[] = [];
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
@@ -112,8 +122,8 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     this.#options.onDiverged?.(group, reason);
   }
 
-  async post(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer> {
-    return this.#reachable(member).request('POST', path, { body }, signal);
+  async run(member: string, request: CommandRequest, signal: AbortSignal): Promise<Buffer> {
+    return this.#reachable(member).run(request, signal);
   }
 
   async put(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer> {
@@ -185,18 +195,19 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     this.#peers.delete(member);
     if (address === null) return null;
     const { connect, self } = this.#options;
-    const peer = connect?.(address, self) ?? new Peer(address, () => this.#headers(), this.#limits);
+    const peer =
+      connect?.(address, self) ?? new Peer(address, () => this.#identity(), this.#limits);
     this.#peers.set(member, peer);
     return peer;
   }
 
-  #headers(): string[] {
+  #identity(): readonly string[] {
     const sender = this.#options.self();
     if (sender !== this.#sender) {
       this.#sender = sender;
-      this.#senderHeaders = headersOf(sender, this.#options.secret ?? null);
+      this.#headers = headersOf(sender, this.#options.secret ?? null);
     }
-    return [...this.#senderHeaders];
+    return this.#headers;
   }
 }
 

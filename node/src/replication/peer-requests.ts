@@ -34,10 +34,21 @@ export class PeerError extends Error {
   }
 }
 
+/** Only a 5xx leaves open whether something was done. */
+export const statusOutcome = (status: number): PeerOutcome =>
+  status < 500 || status === 503 ? 'not done' : 'unknown';
+
 export interface ByteRange {
   readonly from: number;
   /** Exclusive. */
   readonly to: number;
+}
+
+export interface CommandRequest {
+  readonly bucket: number;
+  /** Appends keep their order; a large answer to a read never stands before one to an append. */
+  readonly lane: 'appends' | 'reads';
+  readonly body: Buffer;
 }
 
 /**
@@ -45,8 +56,8 @@ export interface ByteRange {
  * refuses, or takes too long. Where the signal ended it, with the signal's reason.
  */
 export interface PeerRequests {
-  /** POST with a body; resolves with the answer's body. */
-  post(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer>;
+  /** Has a member run forwarded commands of a bucket (`cluster/forwarding.ts`); resolves with its answers. */
+  run(member: string, request: CommandRequest, signal: AbortSignal): Promise<Buffer>;
   /** PUT of JSON. */
   put(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer>;
   /** GET with an optional byte range. */

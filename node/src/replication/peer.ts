@@ -1,16 +1,24 @@
-/** One other member: a lane for what elects and confirms, a lane for entries, and connections for single requests. */
+/** One other member: streams for messages and for commands, each lane its own, and connections for single requests. */
 import { Pool } from 'undici';
 import { Lane, type LaneStatistics } from './lane.ts';
 import type { WireMessage } from './message-format.ts';
-import { type ByteRange, PeerError, type PeerOutcome } from './peer-requests.ts';
+import {
+  type ByteRange,
+  type CommandRequest,
+  PeerError,
+  type PeerOutcome,
+  statusOutcome,
+} from './peer-requests.ts';
+import { RequestLane } from './request-lane.ts';
 
 export interface PeerLimits {
   /** Messages with entries that wait for one peer. */
   readonly queueBytesMax: number;
   readonly connectMs: number;
-  /** How long a batch may stay unanswered, on the lane of votes and heartbeats and on that of entries. */
+  /** How long it may be silent about what it is sent: votes and heartbeats, entries, commands. */
   readonly controlAnswerMs: number;
   readonly dataAnswerMs: number;
+  readonly commandAnswerMs: number;
   /** Connections for single requests. */
   readonly connections: number;
 }
@@ -20,11 +28,11 @@ export const defaultPeerLimits: PeerLimits = {
   connectMs: 1000,
   controlAnswerMs: 2000,
   dataAnswerMs: 10_000,
+  commandAnswerMs: 5000,
   connections: 16,
 };
 
 const CONTROL_QUEUE_BYTES = 1024 * 1024;
-const RAFT_PATH = '/v1/raft';
 
 /** Errors of the system and of the client that, of a connection being made, come before the request has left. */
 const BEFORE_SENDING: ReadonlySet<string> = new Set([
@@ -40,25 +48,31 @@ export class Peer {
   readonly address: string;
   readonly #control: Lane;
   readonly #data: Lane;
+  readonly #appends: RequestLane;
+  readonly #reads: RequestLane;
   readonly #requests: Pool;
-  readonly #headers: () => string[];
+  readonly #identity: () => readonly string[];
 
-  constructor(address: string, headers: () => string[], limits: PeerLimits) {
+  /** `identity`: headers that say who asks, names and values by turns; the same array while nothing has changed. */
+  constructor(address: string, identity: () => readonly string[], limits: PeerLimits) {
     this.address = address;
-    this.#headers = headers;
-    const origin = `http://${address}`;
-    const { connectMs, connections, queueBytesMax, controlAnswerMs, dataAnswerMs } = limits;
-    const lane = { origin, path: RAFT_PATH, headers: octets(headers), connectMs };
+    this.#identity = identity;
+    const { connectMs, connections, queueBytesMax } = limits;
+    const link = { address, identity, connectMs };
     this.#control = new Lane({
-      ...lane,
-      inFlightMax: 1,
-      queueBytesMax: CONTROL_QUEUE_BYTES,
-      answerMs: controlAnswerMs,
+      ...{ ...link, lane: 'control', answerMs: limits.controlAnswerMs },
+      ...{ batchesMax: 1, queueBytesMax: CONTROL_QUEUE_BYTES },
     });
-    this.#data = new Lane({ ...lane, inFlightMax: 2, queueBytesMax, answerMs: dataAnswerMs });
+    this.#data = new Lane({
+      ...{ ...link, lane: 'data', answerMs: limits.dataAnswerMs },
+      ...{ batchesMax: 2, queueBytesMax },
+    });
+    const commands = { ...link, answerMs: limits.commandAnswerMs };
+    this.#appends = new RequestLane({ ...commands, lane: 'appends' });
+    this.#reads = new RequestLane({ ...commands, lane: 'reads' });
     // Answers may take as long as the caller's signal lets them.
     const timeouts = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: connectMs } };
-    this.#requests = new Pool(origin, { connections, ...timeouts });
+    this.#requests = new Pool(`http://${address}`, { connections, ...timeouts });
   }
 
   get statistics(): { readonly control: LaneStatistics; readonly data: LaneStatistics } {
@@ -69,19 +83,20 @@ export class Peer {
     (isControl(kind) ? this.#control : this.#data).send(message);
   }
 
+  run({ bucket, lane, body }: CommandRequest, signal: AbortSignal): Promise<Buffer> {
+    return (lane === 'appends' ? this.#appends : this.#reads).request(bucket, body, signal);
+  }
+
   async request(
-    method: 'GET' | 'POST' | 'PUT',
+    method: 'GET' | 'PUT',
     path: string,
     content: { readonly body?: Buffer; readonly range?: ByteRange | null },
     signal: AbortSignal,
   ): Promise<Buffer> {
-    const headers = this.#headers();
+    const headers = [...this.#identity()];
     const { body = null, range } = content;
     if (range) headers.push('range', `bytes=${String(range.from)}-${String(range.to - 1)}`);
-    if (body !== null) {
-      const type = method === 'PUT' ? 'application/json' : 'application/octet-stream';
-      headers.push('content-type', type);
-    }
+    if (body !== null) headers.push('content-type', 'application/json');
     let answer;
     try {
       answer = await this.#requests.request({ method, path, headers, body, signal });
@@ -99,6 +114,8 @@ export class Peer {
   close(): void {
     this.#control.close();
     this.#data.close();
+    this.#appends.close();
+    this.#reads.close();
     this.#requests.destroy().catch(() => undefined);
   }
 }
@@ -124,16 +141,11 @@ export function isControl(kind: WireMessage['kind']): boolean {
   }
 }
 
-function octets(headers: () => string[]): () => string[] {
-  return () => [...headers(), 'content-type', 'application/octet-stream'];
-}
-
-/** Only a 5xx leaves open whether something was done. */
 function refused(status: number, body: Buffer): PeerError {
   const text = body.toString('utf8', 0, 1000);
   return new PeerError(
     text === '' ? `status ${String(status)}` : reasonOf(text),
-    status < 500 || status === 503 ? 'not done' : 'unknown',
+    statusOutcome(status),
     status,
   );
 }

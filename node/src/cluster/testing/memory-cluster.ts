@@ -239,12 +239,11 @@ export class MemoryCluster implements AsyncDisposable {
   #peers(self: Member): PeerRequests {
     const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
     return {
-      post: async (member, path, body, signal) => {
+      run: async (member, { bucket, body }, signal) => {
         await turn();
         if (!this.#isConnected(self.id, member)) throw new PeerError('refused', 'not done');
         const peer = this.#byId(member);
         peer.requests += 1;
-        const bucket = Number(path.split('/')[3]);
         const answer = await peer.runner.run(bucket, Buffer.from(body));
         await turn();
         if (peer.losesAnswers) throw new PeerError('connection lost', 'unknown');
