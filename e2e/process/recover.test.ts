@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { Redis } from 'ioredis';
 
+import { runCli } from '../testing/cli-process.ts';
 import { ClusterProcesses } from '../testing/cluster-processes.ts';
 import { NodeProcess, runProgram } from '../testing/node-process.ts';
 
@@ -22,7 +23,7 @@ async function append({ port }: NodeProcess): Promise<void> {
   }
 }
 
-async function versions({ port }: NodeProcess): Promise<unknown[]> {
+async function versions({ port }: Pick<NodeProcess, 'port'>): Promise<unknown[]> {
   const client = new Redis({ host: '127.0.0.1', port, retryStrategy: null });
   try {
     return await Promise.all(STREAMS.map((stream) => client.call('ESVER', stream)));
@@ -89,8 +90,42 @@ describe('a lost majority', { timeout: 120_000 }, () => {
     }
 
     await rejoin(cluster, before);
+    await grow(cluster);
   });
 });
+
+/** The survivor is node 0 now; nodes 1 and 2 have empty disks. */
+async function grow(cluster: ClusterProcesses): Promise<void> {
+  const directories = [SURVIVOR, 1, 0].map((index) => cluster.directory(index));
+  const nodes: NodeProcess[] = [];
+  const starting = directories.map((directory, index) =>
+    NodeProcess.start({
+      ...{ directory, flags: cluster.flags(index) },
+      onSpawn: (node) => nodes.push(node),
+    }),
+  );
+  try {
+    const [first] = await Promise.all(starting.slice(0, 1));
+    assert.ok(first !== undefined);
+    const [address = '', ...others] = cluster.addresses;
+    for (const other of others) {
+      while ((await fetch(`http://${other}/v1/status`).catch(() => null)) === null) await delay(50);
+      const words = ['cluster', 'add', other, '--address', address];
+      const { code, stderr } = await runCli(words, first.port);
+      assert.equal(code, 0, stderr);
+    }
+    await Promise.all(starting);
+    await append(first);
+    first.kill();
+    const { buckets } = await cluster.status(1);
+    assert.ok(buckets.length === 4 && buckets.every(({ voters }) => voters.length === 3));
+    for (const { port } of nodes.filter((node) => node !== first)) {
+      assert.deepEqual(await versions({ port }), allAre(5));
+    }
+  } finally {
+    for (const node of nodes) await node[Symbol.asyncDispose]();
+  }
+}
 
 /** With the others' addresses given, fresh disks there change nothing: the survivor is a cluster already, and another one. */
 async function rejoin(cluster: ClusterProcesses, before: string | null): Promise<void> {
