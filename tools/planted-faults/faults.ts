@@ -341,8 +341,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     name: 'an entry is committed when any replica has it',
     file: 'node/src/replication/raft/configuration.ts',
-    find: 'return values[majority(ids.length) - 1] as number;',
-    replace: 'return values[0] as number;',
+    find: 'return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));',
+    replace: 'return Math.max(a, b, c);',
     ...walk,
   },
   {

@@ -17,8 +17,9 @@ export class MajorityWatch {
 
   /** To be called before every tick: the one at which a leader steps down forgets whom it has heard of. */
   look({ core, log, replicaId }: RaftGroup): void {
-    const { leadership, term, configuration } = core;
-    if (leadership === null) return;
+    const { leadership } = core;
+    if (leadership === null || !core.isQuorumCheckDue) return;
+    const { term, configuration } = core;
     const { voters } = configuration;
     const heard = voters.filter((id) => id === replicaId || leadership.progress(id)?.isActive);
     const required = majority(voters.length);

@@ -9,7 +9,7 @@ import {
 } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import { assert } from '../../../common/assert.ts';
-import { configurationBytes, replicaText } from '../replication/message-format.ts';
+import { configurationBytes, replicaBytes, replicaText } from '../replication/message-format.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { ReplicaPlan } from '../storage/storage.ts';
 
@@ -56,11 +56,12 @@ export class MemberDirectory {
     const known = this.#stays.get(key);
     if (known !== undefined) return known;
     const { clusterId, version, members } = this.assignment;
+    const bytes = replicaBytes(replica);
     let found: Replica | null = null;
     for (let since = version; since > 0 && found === null; since -= 1) {
       for (const { id: member } of members) {
         const stay = { member, since };
-        if (replicaText(replicaIdOf(clusterId, bucket, stay)) === replica) found = stay;
+        if (bytes.equals(replicaIdOf(clusterId, bucket, stay))) found = stay;
       }
     }
     this.#stays.set(key, found);

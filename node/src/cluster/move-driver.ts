@@ -13,6 +13,7 @@ import type { MoveProgress, NodeStatus } from '../../../common/cluster-contract.
 import type { PeerRequests } from '../replication/peer-requests.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { isJoint, membersOf } from '../replication/raft/configuration.ts';
+import type { Configuration } from '../replication/raft/types.ts';
 import type { ReplicaPlan } from '../storage/storage.ts';
 import type { ClusterLog } from './cluster-node.ts';
 import type { MemberDirectory } from './member-directory.ts';
@@ -43,6 +44,9 @@ export class MoveDriver {
   readonly #context: MoveDriverContext;
   readonly #stopped = new AbortController();
   readonly #steps = new Map<number, MoveStep>();
+  /** By bucket: the configuration that the assignment asks for no change of. */
+  readonly #settled = new Map<number, Configuration>();
+  #settledBy: MemberDirectory | null = null;
   /** Buckets in which nothing of an earlier stay is left. */
   readonly #cleared = new Set<number>();
   #tending: Promise<void> = Promise.resolve();
@@ -62,12 +66,13 @@ export class MoveDriver {
   /** The next step of every bucket that is led here; to be called several times a second. */
   look(): void {
     if (this.#stopped.signal.aborted) return;
-    const led = [...this.#context.store.groups()].filter(({ state }) => state === 'leading');
+    const led = this.#unsettled();
     this.#steps.clear();
     let moving = led.filter(isMoving).length;
     for (const group of led) {
       const step = nextStep(this.#ledBucket(group), moving < MOVES_MAX);
       this.#steps.set(group.log.bucket, step);
+      if (step.kind === 'none') this.#settled.set(group.log.bucket, group.core.configuration);
       if (step.kind === 'change') {
         if (!isMoving(group)) moving += 1;
         group.change(step.configuration);
@@ -100,6 +105,19 @@ export class MoveDriver {
   async stop(): Promise<void> {
     this.#stopped.abort(new Error('the node is stopping'));
     await this.#tending;
+  }
+
+  /** What is led here and may have a next step: that follows from configuration and assignment alone. */
+  #unsettled(): RaftGroup[] {
+    const directory = this.#context.directory();
+    if (this.#settledBy !== directory) this.#settled.clear();
+    this.#settledBy = directory;
+    const led: RaftGroup[] = [];
+    for (const group of this.#context.store.groups()) {
+      if (group.state !== 'leading') continue;
+      if (this.#settled.get(group.log.bucket) !== group.core.configuration) led.push(group);
+    }
+    return led;
   }
 
   #ledBucket(group: RaftGroup): LedBucket {

@@ -64,7 +64,9 @@ const KINDS = [
   'pull',
   'pulled',
 ] as const;
-const CODES = new Map<string, number>(KINDS.map((kind, code) => [kind, code + 1]));
+const CODES = Object.fromEntries(KINDS.map((kind, at) => [kind, at + 1])) as Readonly<
+  Record<WireMessage['kind'], number>
+>;
 
 const HEADER_BYTES = 30;
 const GRANTED = 1;
@@ -74,8 +76,51 @@ const FAILED = 4;
 export const APPEND_HEADER_BYTES: number = HEADER_BYTES + 16;
 export const REPLICA_DIGITS = 16;
 
-export const replicaText = (bytes: Uint8Array): ReplicaId =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, 8).toString('hex');
+/** Ids that are remembered, both ways: a member meets the same few hundred in every message. */
+const KNOWN_IDS_MAX = 16_384;
+
+interface KnownId {
+  readonly text: ReplicaId;
+  /** Its bytes as two numbers, the way they are read and written here. */
+  readonly low: number;
+  readonly high: number;
+}
+
+const idsByLow = new Map<number, KnownId>();
+const idsByText = new Map<ReplicaId, KnownId>();
+
+/** The id of these bytes: always the same string, so that comparing and looking it up costs next to nothing. */
+function readReplica(bytes: Uint8Array, at: number): ReplicaId {
+  const low = readUint32(bytes, at) | 0;
+  const high = readUint32(bytes, at + 4) | 0;
+  const known = idsByLow.get(low);
+  if (known?.high === high) return known.text;
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset + at, 8).toString('hex');
+  return remember({ text, low, high }).text;
+}
+
+function writeReplica(bytes: Uint8Array, at: number, id: ReplicaId): void {
+  const { low, high } = idsByText.get(id) ?? remember(knownIdOf(id));
+  writeUint32(bytes, at, low);
+  writeUint32(bytes, at + 4, high);
+}
+
+function knownIdOf(text: ReplicaId): KnownId {
+  const bytes = Buffer.from(text, 'hex');
+  return { text, low: readUint32(bytes, 0) | 0, high: readUint32(bytes, 4) | 0 };
+}
+
+function remember(known: KnownId): KnownId {
+  if (idsByText.size >= KNOWN_IDS_MAX) {
+    idsByLow.clear();
+    idsByText.clear();
+  }
+  idsByLow.set(known.low, known);
+  idsByText.set(known.text, known);
+  return known;
+}
+
+export const replicaText = (bytes: Uint8Array): ReplicaId => readReplica(bytes, 0);
 
 export const replicaBytes = (id: ReplicaId): Buffer => Buffer.from(id, 'hex');
 
@@ -102,13 +147,17 @@ export function encodeMessage(
   frames: Uint8Array | null,
 ): Buffer {
   const body = bodyLength(message.kind);
-  const bytes = Buffer.alloc(HEADER_BYTES + body + (frames?.length ?? 0));
-  bytes[0] = CODES.get(message.kind) as number;
-  bytes.writeUInt16LE(bucket, 2);
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + body + (frames?.length ?? 0));
+  bytes[0] = CODES[message.kind];
+  bytes[1] = 0;
+  bytes[2] = bucket;
+  bytes[3] = bucket >>> 8;
   writeUint32(bytes, 4, bytes.length);
-  bytes.write(message.from, 8, 'hex');
-  bytes.write(message.to, 16, 'hex');
+  writeReplica(bytes, 8, message.from);
+  writeReplica(bytes, 16, message.to);
   writeUint32(bytes, 24, message.term);
+  bytes[28] = 0;
+  bytes[29] = 0;
   writeBody(bytes, HEADER_BYTES, message);
   if (frames !== null) bytes.set(frames, HEADER_BYTES + body);
   return bytes;
@@ -201,7 +250,7 @@ export function* decodeBatch(bytes: Buffer): Generator<Received> {
     const end = at + length;
     if (end > bytes.length || framesAt > end) throw new RangeError('a message has a wrong length');
     yield {
-      bucket: bytes.readUInt16LE(at + 2),
+      bucket: (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8),
       message: decodeMessage(bytes, at, kind, framesAt, end),
       bytes,
       framesAt,
@@ -220,63 +269,51 @@ function decodeMessage(
 ): WireMessage {
   const flags = bytes[start + 1] as number;
   const at = start + HEADER_BYTES;
-  const envelope = {
-    from: bytes.toString('hex', start + 8, start + 16),
-    to: bytes.toString('hex', start + 16, start + 24),
-    term: readUint32(bytes, start + 24),
-  };
+  const from = readReplica(bytes, start + 8);
+  const to = readReplica(bytes, start + 16);
+  const term = readUint32(bytes, start + 24);
   switch (kind) {
     case 'preVote':
-    case 'vote':
-      return {
-        kind,
-        ...envelope,
-        lastIndex: readUint48(bytes, at),
-        lastTerm: readUint32(bytes, at + 6),
-        isTransfer: (flags & TRANSFER) !== 0,
-      };
+    case 'vote': {
+      const [lastIndex, lastTerm] = [readUint48(bytes, at), readUint32(bytes, at + 6)];
+      return { kind, from, to, term, lastIndex, lastTerm, isTransfer: (flags & TRANSFER) !== 0 };
+    }
     case 'preVoteReply':
     case 'voteReply':
-      return { kind, ...envelope, granted: (flags & GRANTED) !== 0 };
-    case 'append':
-      return {
-        kind,
-        ...envelope,
-        previousIndex: readUint48(bytes, at),
-        previousTerm: readUint32(bytes, at + 6),
-        commit: readUint48(bytes, at + 10),
-        entries: entriesOf(bytes, framesAt, end),
-      };
+      return { kind, from, to, term, granted: (flags & GRANTED) !== 0 };
+    case 'append': {
+      const previousIndex = readUint48(bytes, at);
+      const previousTerm = readUint32(bytes, at + 6);
+      const commit = readUint48(bytes, at + 10);
+      const entries = entriesOf(bytes, framesAt, end);
+      return { kind, from, to, term, previousIndex, previousTerm, commit, entries };
+    }
     case 'appendReply':
-      return { kind, ...envelope, index: readUint48(bytes, at) };
-    case 'appendReject':
-      return {
-        kind,
-        ...envelope,
-        rejectedIndex: readUint48(bytes, at),
-        hintIndex: readUint48(bytes, at + 6),
-        hintTerm: readUint32(bytes, at + 12),
-        commit: readUint48(bytes, at + 16),
-      };
+      return { kind, from, to, term, index: readUint48(bytes, at) };
+    case 'appendReject': {
+      const [rejectedIndex, hintIndex] = [readUint48(bytes, at), readUint48(bytes, at + 6)];
+      const [hintTerm, commit] = [readUint32(bytes, at + 12), readUint48(bytes, at + 16)];
+      return { kind, from, to, term, rejectedIndex, hintIndex, hintTerm, commit };
+    }
     case 'heartbeat':
       return {
         kind,
-        ...envelope,
+        from,
+        to,
+        term,
         commit: readUint48(bytes, at),
         round: readUint48(bytes, at + 6),
       };
     case 'heartbeatReply':
-      return { kind, ...envelope, round: readUint48(bytes, at) };
+      return { kind, from, to, term, round: readUint48(bytes, at) };
     case 'timeoutNow':
-      return { kind, ...envelope };
+      return { kind, from, to, term };
     case 'pull':
-      return { kind, ...envelope, commit: readUint48(bytes, at) };
-    case 'pulled':
-      return {
-        kind,
-        ...envelope,
-        index: (flags & FAILED) !== 0 ? null : readUint48(bytes, at),
-      };
+      return { kind, from, to, term, commit: readUint48(bytes, at) };
+    case 'pulled': {
+      const index = (flags & FAILED) !== 0 ? null : readUint48(bytes, at);
+      return { kind, from, to, term, index };
+    }
   }
 }
 
@@ -288,11 +325,12 @@ function entriesOf(bytes: Buffer, from: number, to: number): Entry[] {
     if (length < FRAME_HEADER_BYTES || at + length > to)
       throw new RangeError('a frame is cut short');
     const isConfiguration = frameKindOf(bytes, at) === frameKind.configuration;
-    const payload = bytes.subarray(at + FRAME_HEADER_BYTES, at + length);
     entries.push({
       index: frameIndex(bytes, at),
       term: frameTerm(bytes, at),
-      configuration: isConfiguration ? configurationOf(payload) : null,
+      configuration: isConfiguration
+        ? configurationOf(bytes.subarray(at + FRAME_HEADER_BYTES, at + length))
+        : null,
     });
     at += length;
   }

@@ -69,6 +69,8 @@ interface DurableWait {
   readonly resolve: () => void;
 }
 
+const TICK = { kind: 'tick' } as const;
+
 export class RaftGroup implements ReplicatedLog {
   readonly log: BucketLog;
   readonly replicaId: ReplicaId;
@@ -198,7 +200,7 @@ export class RaftGroup implements ReplicatedLog {
   }
 
   tick(): void {
-    if (this.#state !== 'stopped') this.#step({ kind: 'tick' });
+    this.#step(TICK);
   }
 
   receive(received: Received): void {

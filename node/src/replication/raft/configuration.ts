@@ -25,8 +25,18 @@ export function quorumValue(
 function majorityValue(ids: readonly ReplicaId[], valueOf: (id: ReplicaId) => number): number {
   if (ids.length === 0) return 0;
   if (ids.length === 1) return valueOf(ids[0] as ReplicaId);
+  // Asked for with every acknowledgement, of three replicas nearly always.
+  if (ids.length === 3) {
+    const [a, b, c] = ids as [ReplicaId, ReplicaId, ReplicaId];
+    return middle(valueOf(a), valueOf(b), valueOf(c));
+  }
   const values = ids.map(valueOf).sort((a, b) => b - a);
   return values[majority(ids.length) - 1] as number;
+}
+
+/** The middle one of three. */
+function middle(a: number, b: number, c: number): number {
+  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
 
 export type VoteResult = 'pending' | 'won' | 'lost';

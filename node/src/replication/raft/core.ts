@@ -56,13 +56,15 @@ export interface RaftOptions {
   readonly random: Random;
 }
 
+const NONE: readonly Effect[] = [];
+
 export class RaftCore {
   readonly id: ReplicaId;
   /** Another replica should lead, but somebody must: it campaigns three timeouts later. */
   isReluctant = false;
   readonly #options: RaftOptions;
   readonly #log: RaftLog;
-  readonly #effects: Effect[] = [];
+  #effects: Effect[] = [];
   #role: Role = 'follower';
   #vote: Vote;
   #durableVote: Vote;
@@ -140,14 +142,22 @@ export class RaftCore {
     return this.#leadership;
   }
 
+  /** A leader checks with the next tick whether a majority is there, and forgets whom it has heard of. */
+  get isQuorumCheckDue(): boolean {
+    return this.#leadership !== null && this.#elapsed + 1 >= this.#options.electionTicks;
+  }
+
   /** A leader hands over and takes no more appends. */
   get isHandingOver(): boolean {
     return this.#leadership?.transferTo !== undefined && this.#leadership.transferTo !== null;
   }
 
   /** Takes the effects gathered since the last call, in their order. */
-  take(): Effect[] {
-    return this.#effects.splice(0);
+  take(): readonly Effect[] {
+    if (this.#effects.length === 0) return NONE;
+    const taken = this.#effects;
+    this.#effects = [];
+    return taken;
   }
 
   step(input: Input): void {
