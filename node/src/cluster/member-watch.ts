@@ -2,7 +2,7 @@
  * Looks at the other members: those that do not have the assignment yet are sent it, and leaders of buckets that are not
  * held here are learnt from those who hold them. When there is nothing to learn, nobody is asked.
  */
-import type { Assignment, Member } from '../../../common/assignment.ts';
+import { type Assignment, digestOf, type Member } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import { PeerError } from '../replication/peer-requests.ts';
 import type { ClusterLog, ClusterNode } from './cluster-node.ts';
@@ -10,6 +10,8 @@ import { sendAssignment, statusOf } from './member-requests.ts';
 
 const INTERVAL_MS = 1000;
 const SOON_MS = 50;
+
+type AssignmentSummary = NonNullable<NodeStatus['assignment']>;
 
 interface Leader {
   readonly member: string;
@@ -120,6 +122,10 @@ export class MemberWatch {
     const { assignment, peers } = this.#node;
     const isThere = has !== null && has.epoch >= assignment.epoch;
     if (isThere && has.version >= assignment.version) {
+      if (isAnother(assignment, has)) {
+        this.#conflicts(member, has.digest);
+        return;
+      }
       this.#behind.delete(member.id);
       this.#told.delete(member.id);
       return;
@@ -137,10 +143,28 @@ export class MemberWatch {
     this.#tell(member, `node ${member.index} at ${member.address}: ${message}`);
   }
 
+  /** Two operators have decided at once. Neither is lost; the next version, wherever it is put, ends it. */
+  #conflicts(member: Member, digest: string): void {
+    const { version } = this.#node.assignment;
+    const reason = `node ${member.index} at ${member.address} follows another assignment of version ${version}: ${digest}`;
+    if (this.#isNews(member, reason)) {
+      this.#log.error({ member: member.id, reason }, 'members follow different assignments');
+    }
+  }
+
+  #tell(member: Member, reason: string): void {
+    if (!this.#isNews(member, reason)) return;
+    this.#log.warn({ member: member.id, reason }, 'a member does not have the assignment');
+  }
+
   /** Once for every reason of a member. */
-  #tell({ id }: Member, reason: string): void {
-    if (this.#told.get(id) === reason || this.#stopped.signal.aborted) return;
+  #isNews({ id }: Member, reason: string): boolean {
+    if (this.#told.get(id) === reason || this.#stopped.signal.aborted) return false;
     this.#told.set(id, reason);
-    this.#log.warn({ member: id, reason }, 'a member does not have the assignment');
+    return true;
   }
 }
+
+/** Of the same version, but not the same. */
+const isAnother = (own: Assignment, { epoch, version, digest }: AssignmentSummary): boolean =>
+  epoch === own.epoch && version === own.version && digest !== digestOf(own);
