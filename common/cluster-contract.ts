@@ -21,8 +21,10 @@ export const clusterHeaders = {
   cluster: 'x-sierradb-cluster',
   /** Member id of the sender. */
   member: 'x-sierradb-member',
-  /** Starts of the sender's disk so far: a lower one than before is a copied or rolled-back disk. */
+  /** Starts of the sender's disk so far: a lower one than before is a copied or rolled-back disk; refused with 410. */
   boot: 'x-sierradb-boot',
+  /** Ids of its last starts, oldest first, with blanks between: another one than before is the same. */
+  starts: 'x-sierradb-starts',
   /** `<bucket count>/<partition count>`. */
   counts: 'x-sierradb-counts',
   /** `1` while the sender drains: it is handed nothing to lead. */

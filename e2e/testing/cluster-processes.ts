@@ -21,6 +21,7 @@ export interface Place {
   readonly host?: string;
   /** What the node's command is an argument of: `ip netns exec …`. */
   readonly prefix?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   /** Left alone at the end; without it one is made and removed. */
   readonly directory?: string;
 }
@@ -126,12 +127,13 @@ export class ClusterProcesses implements AsyncDisposable {
 
   /** Resolves when the node listens. */
   async restart(index: number): Promise<NodeProcess> {
-    const { host = LOOPBACK, prefix } = this.#places[index] ?? {};
+    const { host = LOOPBACK, prefix, environment } = this.#places[index] ?? {};
     return NodeProcess.start({
       host,
       ...(prefix === undefined ? {} : { command: [...prefix, process.execPath, main] }),
       directory: this.directory(index),
       flags: this.flags(index),
+      ...(environment && { environment }),
       onSpawn: (node) => (this.#nodes[index] = node),
     });
   }

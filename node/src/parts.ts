@@ -21,7 +21,7 @@ export const nodeParts: NodeParts = {
     return openStore(directory, options, environment);
   },
   openListener: (store, config, context) => openListener(new Router(store), config, context),
-  openCluster: async (config, cluster, { version, log, state }) => {
+  openCluster: async (config, cluster, { version, log, state, onFatal }) => {
     const { index, factor, secret, peers } = cluster;
     const { bucketCount, partitionCount } = config.store;
     const node = await ClusterNode.open({
@@ -34,6 +34,7 @@ export const nodeParts: NodeParts = {
       files: new RealFileSystem(),
       random: systemRandom,
       state: () => memberStates[state()],
+      onRolledBack: onFatal,
     });
     const { requestTimeoutMs } = cluster;
     return new Membership(node, {

@@ -178,10 +178,14 @@ async function stopNode(log: Logger, node: RunningNode | null): Promise<void> {
 }
 
 function endAfterFailure(log: Logger, error: Error): void {
-  log.fatal(
-    { err: error },
-    'a write or sync failed; the node stops, and recovers at its next start',
-  );
+  // That the directory is not what it was is a whole sentence.
+  if (error instanceof StartError) log.fatal(error.message);
+  else {
+    log.fatal(
+      { err: error },
+      'a write or sync failed; the node stops, and recovers at its next start',
+    );
+  }
   // The replies that tell clients so are on their way; a moment later nothing of value is left to wait for.
   setTimeout(() => process.exit(1), 100);
 }

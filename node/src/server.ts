@@ -19,6 +19,7 @@ import type { PeerCounts } from './http/peer-metrics.ts';
 import type { NodeState } from './http/node-state.ts';
 import type { RespObserver } from './resp/observer.ts';
 import { StartError } from './start-error.ts';
+import { OpenError } from './storage/errors.ts';
 import type { SubscriptionStatistics } from './subscriptions/types.ts';
 
 export interface ClosableStore extends EventStore {
@@ -55,6 +56,8 @@ export interface ClusterContext {
   readonly version: string;
   readonly log: Logger;
   readonly state: () => NodeState;
+  /** The node must not serve any more; the program must end the process. */
+  readonly onFatal: (error: Error) => void;
 }
 
 /** The parts that a node is composed of; tests put others in. */
@@ -207,7 +210,9 @@ class SierraNode implements RunningNode {
     const { cluster: config, directory } = this.#config;
     if (config === null) return;
     const { log, parts, version } = this.#context;
-    const context = { version, log, state: (): NodeState => this.#state };
+    const state = (): NodeState => this.#state;
+    const onFatal = (error: Error): void => this.#fail(StartError.ofDirectory(error, directory));
+    const context = { version, log, state, onFatal };
     const secret = await readSecret(config.secretFile);
     try {
       const cluster = await parts.openCluster(this.#config, { ...config, secret }, context);
@@ -223,12 +228,21 @@ class SierraNode implements RunningNode {
     } catch (error) {
       throw StartError.ofAddress(error, config.address, 'network.cluster_address');
     }
-    await this.#cluster.formed();
+    try {
+      await this.#cluster.formed();
+    } catch (error) {
+      throw error instanceof OpenError ? StartError.ofDirectory(error, directory) : error;
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#state = 'failed';
+    this.#context.onFatal(error);
   }
 
   async #openStore(): Promise<ClosableStore> {
     const { directory, store: options } = this.#config;
-    const { log, onFatal } = this.#context;
+    const { log } = this.#context;
     const parts = this.#cluster ?? this.#context.parts;
     const metrics = this.#metrics;
     try {
@@ -244,10 +258,7 @@ class SierraNode implements RunningNode {
             log.info({ action, ...detail }, 'recovery');
           },
         },
-        onFatal: (error) => {
-          this.#state = 'failed';
-          onFatal(error);
-        },
+        onFatal: (error) => this.#fail(error),
       });
     } catch (error) {
       throw StartError.ofDirectory(error, directory);

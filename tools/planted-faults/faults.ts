@@ -2,6 +2,7 @@
  * Mistakes that a change might make, one line each, and the suite that must notice it. `plant.ts` puts one into the
  * source as it is loaded; `e2e/planted-faults.test.ts` runs the suites. Nothing of this is in the program itself.
  */
+import { identityFaults } from './identity-faults.ts';
 import { moveFaults } from './move-faults.ts';
 import { replicationFaults } from './replication-faults.ts';
 
@@ -531,4 +532,5 @@ export const plantedFaults: readonly PlantedFault[] = [
   },
   ...replicationFaults,
   ...moveFaults,
+  ...identityFaults,
 ];

@@ -11,3 +11,6 @@ export const flags: readonly string[] = [
 
 /** Each takes about ten seconds on two idle cores. */
 export const limits = { timeout: 90_000 } as const;
+
+/** Behind {@link flags}, where no fault should cost a client more than a wait: a busy machine may have it wait for long. */
+export const patience: readonly string[] = ['--set', 'network.request_timeout_ms=10000'];

@@ -125,7 +125,7 @@ describe('who is let in', () => {
     await node.putAssignment({ replaces: 0, assignment });
     node.admit(sender('other-0'));
     node.admit(sender('other-0', { boot: 5 }));
-    refuses(() => node.admit(sender('other-0', { boot: 4 })), /start 4 of its disk after start 5/);
+    refuses(() => node.admit(sender('other-0', { boot: 4 })), /start 4 after start 5/);
     node.admit(sender('other-2', { boot: 1 }));
     refuses(() => node.admit(sender('other-2', { cluster: 'x' })), /belongs to cluster x/);
     refuses(() => node.admit(sender('anybody')), /^member anybody is not in assignment 1$/);

@@ -31,16 +31,17 @@ import { listSegments, readSegment } from '../replication/segment-serving.ts';
 import { defaultTiming, TICK_MS, Ticker } from '../replication/ticker.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
 import type { DirectoryLock, FileSystem } from '../storage/file-system.ts';
-import { drawUuid, type Identity } from '../storage/identity.ts';
+import { drawStartId, drawUuid, type Identity, startedOnce } from '../storage/identity.ts';
 import { writeAssignment } from './assignment-file.ts';
 import { takesAssignment } from './assignment-rules.ts';
 import { assignmentOf } from './assignment-shape.ts';
 import { Forming } from './forming-loop.ts';
-import { claimDirectory } from './claim-directory.ts';
+import { claimDirectory, type ClaimedDirectory } from './claim-directory.ts';
 import { clusterStatistics, type ClusterStatistics, LeaderTally } from './cluster-statistics.ts';
 import { Drain } from './drain.ts';
 import { drainStatus } from './drain-status.ts';
 import { handOver } from './hand-over.ts';
+import { introduce, rollBackOf } from './introduction.ts';
 import { LeaderPreference } from './leader-preference.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { type Majority, MajorityWatch } from './majority-watch.ts';
@@ -83,6 +84,8 @@ export interface ClusterNodeOptions {
   readonly log: ClusterLog;
   /** What the node does now. */
   readonly state: () => NodeStatus['state'];
+  /** Another member knows of a later start of this disk: it must not serve any more. */
+  readonly onRolledBack?: (error: Error) => void;
   /** Of simulations. */
   readonly network?: Pick<PeerNetworkOptions, 'connect' | 'copies'>;
 }
@@ -115,7 +118,9 @@ export class ClusterNode implements MemberService, ClusterView {
   readonly #identity: Identity;
   readonly #leaders: LeaderWatch;
   readonly #members: MemberWatch;
-  readonly #senders = new Senders();
+  readonly #senders: Senders;
+  /** Of this process, once the store is open. */
+  readonly #startId: string;
   readonly #formed = Promise.withResolvers<void>();
   readonly #stopped = new AbortController();
   #sender: Sender;
@@ -142,22 +147,33 @@ export class ClusterNode implements MemberService, ClusterView {
 
   /** Rejects with `OpenError` for a directory that is not such a node's. */
   static async open(options: ClusterNodeOptions): Promise<ClusterNode> {
-    const { identity, assignment, lock } = await claimDirectory(options);
-    return new ClusterNode(options, identity, assignment, lock);
+    const { directory, files, log } = options;
+    const claimed = await claimDirectory(options);
+    try {
+      const senders = await Senders.read(files, directory, (error) => {
+        log.error({ err: error }, 'what is known of other members could not be written');
+      });
+      return new ClusterNode(options, claimed, senders);
+    } catch (error) {
+      await claimed.lock.release();
+      throw error;
+    }
   }
 
   private constructor(
     options: ClusterNodeOptions,
-    identity: Identity,
-    assignment: Assignment | null,
-    lock: DirectoryLock,
+    { identity, assignment, lock }: ClaimedDirectory,
+    senders: Senders,
   ) {
     this.#options = options;
+    this.#senders = senders;
+    this.#startId = drawStartId(options.random);
     this.#identity = identity;
     this.#lock = lock;
     const { memberId, bucketCount, partitionCount } = identity;
-    const boot = identity.bootCount + 1;
-    this.#sender = { member: memberId, cluster: null, boot, bucketCount, partitionCount };
+    // Until this start is durable, others hear of the one before.
+    const { bootCount: boot, starts = [] } = identity;
+    this.#sender = { member: memberId, cluster: null, boot, starts, bucketCount, partitionCount };
     this.peers = new PeerNetwork({
       ...options.network,
       self: () => this.#sender,
@@ -172,7 +188,13 @@ export class ClusterNode implements MemberService, ClusterView {
       },
     });
     this.#leaders = new LeaderWatch((bucket) => this.leaderOf(bucket));
-    this.#members = new MemberWatch(this, options.log, () => this.#leaders.look());
+    this.#members = new MemberWatch(this, options.log, {
+      learnt: () => this.#leaders.look(),
+      refused: (error) => {
+        const fault = rollBackOf(error, options.directory);
+        if (fault !== null) options.onRolledBack?.(fault);
+      },
+    });
     if (assignment !== null) {
       this.#follow(assignment);
       this.#tellDifferences(assignment);
@@ -199,7 +221,12 @@ export class ClusterNode implements MemberService, ClusterView {
 
   /** Resolves when the node belongs to a cluster. Rejects when it is closed before. */
   async formed(): Promise<void> {
-    if (this.#directory !== null) return;
+    if (this.#directory !== null) {
+      const { assignment, self } = this.#directory;
+      const others = assignment.members.filter(({ id }) => id !== self.id);
+      await introduce(this.peers, others, this.#options.directory, this.#stopped.signal);
+      return;
+    }
     const { index, peers, log } = this.#options;
     const forming = new Forming({ index, addresses: peers, log }, this.peers, () => this.status());
     const aborted = new AbortController();
@@ -221,9 +248,11 @@ export class ClusterNode implements MemberService, ClusterView {
     const lock = this.#lock;
     const { files, directory, log } = this.#options;
     const removed = await RemovedReplicas.read(files, directory);
-    const plan = { clusterId, replicas, ...(lock !== null && { lock }) };
+    const plan = { clusterId, replicas, startId: this.#startId, ...(lock !== null && { lock }) };
     const store = await open({ timing: defaultTiming, host: this.peers, ...plan });
     this.#lock = null;
+    const { bootCount: boot, starts = [] } = startedOnce(this.#identity, this.#startId);
+    this.#sender = { ...this.#sender, boot, starts };
     this.#store = store;
     this.#moves = new MoveDriver({
       ...{ store, removed, log, peers: this.peers },
@@ -362,6 +391,12 @@ export class ClusterNode implements MemberService, ClusterView {
 
   receive(batch: Buffer): void {
     if (this.#directory === null) throw new ClusterRefusal('the cluster is still forming');
+    if (this.#senders.isBehind) {
+      // The bytes are the caller's again when this returns.
+      const held = Buffer.from(batch);
+      this.#senders.hold(held.length, () => this.receive(held));
+      return;
+    }
     this.peers.receive(batch);
     this.#leaders.look();
   }

@@ -20,10 +20,17 @@ interface Leader {
 
 type Watching = Pick<ClusterNode, 'assignment' | 'self' | 'peers' | 'lacksBuckets'>;
 
+interface MemberEvents {
+  /** Leaders may have changed. */
+  readonly learnt: () => void;
+  /** A member does not let this one in. */
+  readonly refused: (error: PeerError) => void;
+}
+
 export class MemberWatch {
   readonly #node: Watching;
   readonly #log: ClusterLog;
-  readonly #learnt: () => void;
+  readonly #events: MemberEvents;
   readonly #stopped = new AbortController();
   /** Members that may not have the assignment yet. */
   #behind = new Set<string>();
@@ -34,11 +41,10 @@ export class MemberWatch {
   #isLooking = false;
   #isStarted = false;
 
-  /** `learnt` is called when leaders may have changed. */
-  constructor(node: Watching, log: ClusterLog, learnt: () => void) {
+  constructor(node: Watching, log: ClusterLog, events: MemberEvents) {
     this.#node = node;
     this.#log = log;
-    this.#learnt = learnt;
+    this.#events = events;
   }
 
   leaderOf(bucket: number): string | null {
@@ -86,7 +92,7 @@ export class MemberWatch {
     );
     await Promise.all(asked.map((member) => this.#lookAt(member)));
     this.#isLooking = false;
-    this.#learnt();
+    this.#events.learnt();
     if (this.#node.lacksBuckets || this.#behind.size > 0) this.#schedule(INTERVAL_MS);
   }
 
@@ -97,7 +103,9 @@ export class MemberWatch {
       status = await statusOf(this.#node.peers, member.id, signal);
     } catch (error) {
       // One that is away is nothing to tell; one that refuses is.
-      if (error instanceof PeerError && error.status !== null) this.#refused(member, error);
+      if (!(error instanceof PeerError) || error.status === null) return;
+      this.#refused(member, error);
+      this.#events.refused(error);
       return;
     }
     if (signal.aborted) return;

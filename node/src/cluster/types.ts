@@ -21,9 +21,14 @@ export class ClusterRefusal extends Error {
   override readonly name = 'ClusterRefusal';
 }
 
+/** A sender's disk is a copy, or an older state of it; answered with 410. It must rejoin as a new member. */
+export class RolledBackRefusal extends ClusterRefusal {
+  static readonly status = 410;
+}
+
 /** What a member answers to other members; `http/cluster-server.ts` calls it. Each may throw {@link ClusterRefusal}. */
 export interface MemberService {
-  /** Checks a sender before anything else: cluster, counts, a boot counter that never falls. */
+  /** Checks a sender before anything else: cluster, counts, a disk that was not rolled back. */
   admit(sender: Sender): void;
   status(): NodeStatus;
   /** What it follows; null while its disk is fresh. */

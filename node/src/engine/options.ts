@@ -71,6 +71,8 @@ export interface StoreEnvironment {
     readonly host: GroupHost;
     /** UUID: to which the directory belongs from now on; another one is refused. */
     readonly clusterId?: string;
+    /** Of this start, as others are told. */
+    readonly startId?: string;
     /** The directory's lock, which goes over to the store. */
     readonly lock?: DirectoryLock;
     /** What a new directory holds. */

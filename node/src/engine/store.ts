@@ -532,15 +532,17 @@ const leadershipLost = (): SierraError =>
 /** What the storage has to know of the cluster. */
 const storedOf = ({
   clusterId,
+  startId,
   lock,
   replicas,
 }: NonNullable<StoreEnvironment['replication']>): Pick<
   StorageEnvironment,
-  'clusterId' | 'lock' | 'replicas'
+  'clusterId' | 'startId' | 'lock' | 'replicas'
 > => ({
   replicas,
   ...(lock !== undefined && { lock }),
   ...(clusterId !== undefined && { clusterId }),
+  ...(startId !== undefined && { startId }),
 });
 
 /** A node without peers. */

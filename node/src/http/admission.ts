@@ -3,7 +3,12 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 
 import { clusterHeaders } from '../../../common/cluster-contract.ts';
-import { ClusterRefusal, type MemberService, type Sender } from '../cluster/types.ts';
+import {
+  ClusterRefusal,
+  type MemberService,
+  RolledBackRefusal,
+  type Sender,
+} from '../cluster/types.ts';
 
 /** Answered with this status and the message as the reason. */
 export class HttpRefusal extends Error {
@@ -16,6 +21,7 @@ export class HttpRefusal extends Error {
 }
 
 export function statusOf(error: Error): number {
+  if (error instanceof RolledBackRefusal) return RolledBackRefusal.status;
   if (error instanceof ClusterRefusal) return 409;
   if (error instanceof HttpRefusal) return error.status;
   const { statusCode } = error as { readonly statusCode?: unknown };
@@ -70,6 +76,7 @@ export function senderOf(headers: IncomingHttpHeaders): Sender | null {
   if (member === undefined) return null;
   const cluster = headers[clusterHeaders.cluster] ?? null;
   const boot = Number(headers[clusterHeaders.boot]);
+  const starts = headers[clusterHeaders.starts];
   const counts = /^(\d{1,5})\/(\d{1,5})$/.exec(String(headers[clusterHeaders.counts]));
   if (typeof member !== 'string' || Array.isArray(cluster) || counts === null) {
     throw new HttpRefusal(400, 'a member says who it is');
@@ -79,6 +86,7 @@ export function senderOf(headers: IncomingHttpHeaders): Sender | null {
   return {
     ...{ member, cluster, boot },
     ...{ bucketCount: Number(bucketCount), partitionCount: Number(partitionCount) },
+    ...(typeof starts === 'string' && { starts: starts.split(' ') }),
     ...(headers[clusterHeaders.draining] === '1' && { isDraining: true }),
   };
 }

@@ -212,11 +212,12 @@ export class PeerNetwork implements GroupHost, PeerRequests {
 }
 
 function headersOf(sender: Sender, secret: string | null): readonly string[] {
-  const { member, cluster, boot, bucketCount, partitionCount, isDraining = false } = sender;
+  const { member, cluster, boot, starts = [], bucketCount, partitionCount, isDraining = false } = sender;
   return [
     ...[clusterHeaders.member, member],
     ...[clusterHeaders.boot, String(boot)],
     ...[clusterHeaders.counts, `${String(bucketCount)}/${String(partitionCount)}`],
+    ...(starts.length === 0 ? [] : [clusterHeaders.starts, starts.join(' ')]),
     ...(cluster === null ? [] : [clusterHeaders.cluster, cluster]),
     ...(isDraining ? [clusterHeaders.draining, '1'] : []),
     ...(secret === null ? [] : ['authorization', `Bearer ${secret}`]),

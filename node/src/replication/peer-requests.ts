@@ -6,7 +6,10 @@ export interface Sender {
   readonly member: string;
   /** UUID, null while it forms. */
   readonly cluster: string | null;
+  /** Starts of its disk so far. */
   readonly boot: number;
+  /** Ids of the last of them, oldest first. */
+  readonly starts?: readonly string[];
   readonly bucketCount: number;
   readonly partitionCount: number;
   /** It wants to lead nothing. */

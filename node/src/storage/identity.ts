@@ -21,6 +21,8 @@ export interface Identity {
   readonly partitionCount: number;
   /** Starts so far. Peers will refuse a lower one: a copied or rolled-back disk. */
   readonly bootCount: number;
+  /** Ids of the last starts, oldest first; fewer than there were where an earlier version has opened the directory. */
+  readonly starts?: readonly string[];
   /** False until the first start has made the journal; nothing was acknowledged before. */
   readonly initialized: boolean;
 }
@@ -48,6 +50,29 @@ export function drawUuid(random: Random): string {
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   return uuidText(bytes);
+}
+
+/** How many starts a disk can show that they were its own. */
+const STARTS_MAX = 16;
+
+/** Of a start that nobody was told of. */
+export const NAMELESS_START = '-';
+
+/** 8 hex digits. */
+export function drawStartId(random: Random): string {
+  const bytes = Buffer.alloc(4);
+  random.fill(bytes);
+  return bytes.toString('hex');
+}
+
+/** What a directory is when its next start has begun. */
+export function startedOnce<T extends Identity>(identity: T, start: string = NAMELESS_START): T {
+  const { bootCount, starts = [] } = identity;
+  return {
+    ...identity,
+    bootCount: bootCount + 1,
+    starts: [...starts, start].slice(-STARTS_MAX),
+  };
 }
 
 /** The directory's identity, or null where it has none. Rejects with {@link OpenError} for one it cannot read. */

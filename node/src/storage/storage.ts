@@ -23,7 +23,14 @@ import type { BucketLog } from './bucket-log.ts';
 import { OpenError } from './errors.ts';
 import { aloneConfiguration } from './configuration-format.ts';
 import type { DirectoryLock, FileSystem } from './file-system.ts';
-import { checkCounts, claimIdentity, drawUuid, type Identity, writeIdentity } from './identity.ts';
+import {
+  checkCounts,
+  claimIdentity,
+  drawUuid,
+  type Identity,
+  startedOnce,
+  writeIdentity,
+} from './identity.ts';
 import { type IndexBuilds } from './index-builds.ts';
 import { Journal, type JournalOwner, type JournalStart, SettlingStopped } from './journal.ts';
 import type { BucketCheckpoint } from './journal-format.ts';
@@ -61,6 +68,8 @@ export interface StorageEnvironment {
   readonly builds: IndexBuilds;
   /** The directory's lock where the caller has it already; the storage's own from now on. */
   readonly lock?: DirectoryLock;
+  /** Of the start that begins now; absent where nobody is told of it. */
+  readonly startId?: string;
   /** The cluster that the directory belongs to; absent: whichever it is, and a new one draws its own. */
   readonly clusterId?: string;
   /** What a new directory holds; absent: every bucket, each a group of one. */
@@ -410,11 +419,8 @@ class Opening {
     const folder = journalFolder(this.#directory);
     if (scan !== null) await this.#replay(folder, scan, logs);
     await storage.startJournal(folder, this.#settings, journalStart(scan));
-    await writeIdentity(files, this.#directory, {
-      ...identity,
-      bootCount: identity.bootCount + 1,
-      initialized: true,
-    });
+    const started = startedOnce(identity, this.#environment.startId);
+    await writeIdentity(files, this.#directory, { ...started, initialized: true });
     await this.#parts.space.refresh();
     storage.startScrub(this.#directory, this.#settings);
     return storage;
