@@ -30,6 +30,11 @@ export interface LedBucket {
   /** Replicas that the assignment names. */
   readonly assigned: readonly ReplicaId[];
   readonly configuration: Configuration;
+  /**
+   * Perhaps only the first assignment says who belongs to the group, no entry of the log: a member that has missed that
+   * assignment would never know, and could not be elected.
+   */
+  readonly isUntold: boolean;
   /** Why the configuration cannot be changed at the moment, or null. */
   readonly changeFault: string | null;
   readonly lastIndex: number;
@@ -54,10 +59,12 @@ export function nextStep(bucket: LedBucket, mayAdd: boolean): MoveStep {
   if (isJoint(configuration)) return wait('changing', 'both majorities decide');
   const missing = without(assigned, voters);
   const leaving = without(voters, assigned);
-  if (missing.length === 0 && leaving.length === 0 && learners.length === 0)
+  if (missing.length === 0 && leaving.length === 0 && learners.length === 0 && !bucket.isUntold)
     return { kind: 'none' };
   if (changeFault !== null) return wait('changing', changeFault);
-  if (missing.length === 0 && leaving.length === 0) return change('dropping', voters, []);
+  if (missing.length === 0 && leaving.length === 0) {
+    return change(learners.length === 0 ? 'changing' : 'dropping', voters, []);
+  }
   const twins = twinsOf(bucket, missing, leaving);
   if (twins.length > 0) return dropTwins(bucket, twins);
   if (!sameIds(learners, missing)) {

@@ -202,6 +202,30 @@ test(
   },
 );
 
+test(
+  'a member that has missed the first assignment learns who belongs to its groups',
+  { timeout: 60_000 },
+  async () => {
+    await using members = await WholeMembers.prepare(3);
+    await members.start([0, 1, 2], 3);
+    await until(() => holdEverything(members, [0, 1, 2]));
+    // Its disk is as it was before the first assignment came: the same member, and nothing else.
+    await members.stop(2);
+    members.disks.delete(2);
+    const first = members.member(0).node.assignment;
+    // Leaders that have read their logs again know no better.
+    for (const index of [0, 1]) {
+      await members.stop(index);
+      await members.start([index], 3);
+    }
+    await members.put(0, moved(first, first.members, [0, 1, 2]));
+    await members.start([2], 3);
+    assert.equal(members.member(2).node.self.id, first.members[2]?.id);
+    await until(() => holdEverything(members, [0, 1, 2]));
+    assert.deepEqual(members.failures, []);
+  },
+);
+
 async function statusOf(address: string): Promise<{ member: string }> {
   for (;;) {
     try {

@@ -14,6 +14,8 @@ export class LogHistory {
   /** In the order of the log; there is always one. */
   readonly #configurations: PlacedConfiguration[];
   readonly #terms: { readonly index: number; readonly term: number }[];
+  /** What a checkpoint said, or the plan of a new replica. */
+  readonly #first: PlacedConfiguration;
 
   constructor(
     end: { readonly index: number; readonly term: number },
@@ -22,7 +24,8 @@ export class LogHistory {
   ) {
     this.#replicaId = replicaId;
     this.isAlone = isAlone(configuration, replicaId);
-    this.#configurations = [{ index: end.index, bytes: configuration }];
+    this.#first = { index: end.index, bytes: configuration };
+    this.#configurations = [this.#first];
     this.#terms = [{ index: end.index, term: end.term }];
   }
 
@@ -33,6 +36,11 @@ export class LogHistory {
   /** The one in force: the last in the log. */
   get configuration(): Uint8Array {
     return (this.#configurations.at(-1) as PlacedConfiguration).bytes;
+  }
+
+  /** Whether the one in force was read in a frame since the start; else it may stand in none. */
+  get isConfiguredByFrame(): boolean {
+    return this.#configurations.at(-1) !== this.#first;
   }
 
   termBegins(index: number, term: number): void {
