@@ -37,7 +37,8 @@ async function look(theirs: Assignment): Promise<{ sent: AssignmentUpdate[]; tol
     warn: () => undefined,
     error: (facts: object) => void told.push((facts as { reason: string }).reason),
   };
-  const watch = new MemberWatch(node as unknown as ClusterNode, log, () => looked.resolve());
+  const events = { learnt: () => looked.resolve(), refused: () => assert.fail('nobody refuses') };
+  const watch = new MemberWatch(node as unknown as ClusterNode, log, events);
   watch.expect(second);
   watch.start();
   await looked.promise;
