@@ -137,6 +137,21 @@ test('a later stay of the same member begins when the earlier one has ended', ()
   assert.equal(alone.kind, 'wait');
 });
 
+test('of several stays that begin anew one is missing at a time', () => {
+  const step = (voters: string, learners: string, assigned: string): string => {
+    const next = nextStep(bucket(group(voters, learners), assigned), true);
+    if (next.kind !== 'change') return next.kind;
+    const { configuration } = next;
+    return `${configuration.voters.join('')}+${configuration.learners.join('')}`;
+  };
+  assert.equal(step('abc', '', 'aBC'), 'ac+');
+  assert.equal(step('ac', '', 'aBC'), 'ac+B');
+  assert.equal(step('ac', 'B', 'aBC'), 'aBc+');
+  assert.equal(step('aBc', '', 'aBC'), 'aB+');
+  assert.equal(step('aB', 'C', 'aBC'), 'aBC+');
+  assert.equal(step('abc', '', 'dBC'), 'abc+d', 'whoever is new comes first');
+});
+
 test('no move begins while others are under way, but those under way go on', () => {
   assert.equal(nextStep(bucket(group('abc'), 'abd'), false).kind, 'wait');
   assert.equal(nextStep(bucket(group('abc', 'd'), 'abd'), false).kind, 'change');

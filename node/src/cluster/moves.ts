@@ -10,6 +10,7 @@
  * - A step follows from the configuration in force and the assignment alone, so that it does not matter who led the steps
  *   before, and an assignment that names the earlier holders again leads back.
  * - Voters change only where a majority of those to come is well: the group would stand still otherwise.
+ * - Where stays of the same members begin anew, one voter at a time is missing: the others hold what it gives up.
  */
 import type { MoveProgress } from '../../../common/cluster-contract.ts';
 import { isJoint, majority } from '../replication/raft/configuration.ts';
@@ -54,19 +55,18 @@ export type MoveStage = MoveProgress['stage'];
 
 /** `mayAdd`: whether this member may begin another move. */
 export function nextStep(bucket: LedBucket, mayAdd: boolean): MoveStep {
-  const { assigned, configuration, changeFault } = bucket;
+  const { configuration, changeFault } = bucket;
   const { voters, learners } = configuration;
   if (isJoint(configuration)) return wait('changing', 'both majorities decide');
-  const missing = without(assigned, voters);
-  const leaving = without(voters, assigned);
-  if (missing.length === 0 && leaving.length === 0 && learners.length === 0 && !bucket.isUntold)
-    return { kind: 'none' };
+  const next = attainable(bucket);
+  const twin = without(next, bucket.assigned)[0];
+  const missing = without(next, voters);
+  const isSame = missing.length === 0 && without(voters, next).length === 0;
+  const isDone = isSame && learners.length === 0;
+  if (isDone && twin === undefined && !bucket.isUntold) return { kind: 'none' };
   if (changeFault !== null) return wait('changing', changeFault);
-  if (missing.length === 0 && leaving.length === 0) {
-    return change(learners.length === 0 ? 'changing' : 'dropping', voters, []);
-  }
-  const twins = twinsOf(bucket, missing, leaving);
-  if (twins.length > 0) return dropTwins(bucket, twins);
+  if (isDone && twin !== undefined) return dropTwin(bucket, twin);
+  if (isSame) return change(isDone ? 'changing' : 'dropping', voters, []);
   if (!sameIds(learners, missing)) {
     const isNew = learners.length === 0;
     if (isNew && !mayAdd) return wait('adding', 'other buckets are moved first');
@@ -75,7 +75,7 @@ export function nextStep(bucket: LedBucket, mayAdd: boolean): MoveStep {
   const late = missing.filter((id) => !isWell(bucket, id));
   const [first] = late;
   if (first !== undefined) return wait('catching up', lagText(bucket, first));
-  return changeVoters(bucket, assigned);
+  return changeVoters(bucket, next);
 }
 
 /** The leader hands over before it leaves, where somebody stays who can take over. */
@@ -92,18 +92,14 @@ function changeVoters(bucket: LedBucket, next: readonly ReplicaId[]): MoveStep {
   return change('changing', next, []);
 }
 
-/** Voters that leave, and whose members can only make their new replica when the old one is gone. */
-function twinsOf(
-  { memberOf }: LedBucket,
-  missing: readonly ReplicaId[],
-  leaving: readonly ReplicaId[],
-): ReplicaId[] {
-  const members = new Set(missing.map(memberOf));
-  return leaving.filter((id) => members.has(memberOf(id)));
+/** The assignment, but for voters whose members can only make their new replica when this one is gone. */
+function attainable({ assigned, configuration: { voters }, memberOf }: LedBucket): ReplicaId[] {
+  const leaving = new Map(without(voters, assigned).map((id) => [memberOf(id), id]));
+  return assigned.map((id) => (voters.includes(id) ? id : (leaving.get(memberOf(id)) ?? id)));
 }
 
-function dropTwins(bucket: LedBucket, twins: readonly ReplicaId[]): MoveStep {
-  const rest = without(bucket.configuration.voters, twins);
+function dropTwin(bucket: LedBucket, twin: ReplicaId): MoveStep {
+  const rest = without(bucket.configuration.voters, [twin]);
   if (rest.length === 0) {
     return wait('changing', 'the only holder cannot be replaced by itself; add another one first');
   }
