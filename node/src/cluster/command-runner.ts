@@ -72,11 +72,14 @@ export class CommandRunner {
   }
 
   async #read(bucket: number, command: ReadCommand): Promise<Buffer> {
+    const group = this.#store.group(bucket);
     try {
       if (command.kind === 'readEvent') return await readEventAnswer(this.#store, command);
       if (!(await mayRead(this.#store, bucket, command.anyCopy))) return notLeader;
       return await this.#run(command);
     } catch (error) {
+      // A replica that leaves takes its files with it.
+      if (this.#store.group(bucket) !== group) return notLeader;
       if (error instanceof SierraError) return failed(error);
       throw error;
     }
@@ -136,18 +139,26 @@ export async function readEventAnswer(
   store: ReplicaStore,
   { eventId, buckets, anyCopy }: Command<'readEvent'>,
 ): Promise<Buffer> {
+  const groups = buckets.map((bucket) => store.group(bucket));
   const may = await Promise.all(buckets.map((bucket) => mayRead(store, bucket, anyCopy)));
   const found = new ByteWriter();
   const lacking: number[] = [];
   for (let i = 0; i < buckets.length && found.length === 0; i += 1) {
     if (may[i] !== true) continue;
     const bucket = buckets[i] as number;
-    const isThere = await store.readEventIn(bucket, eventId, (event) => {
+    const isHere = (): boolean => store.group(bucket) === groups[i];
+    const visit: EventVisitor = (event) => {
       found.u16(bucket);
       writeEvent(found, event);
       return true;
-    });
-    if (!isThere) lacking.push(bucket);
+    };
+    try {
+      const isThere = await store.readEventIn(bucket, eventId, visit);
+      // Of a replica that has left meanwhile it is not known what it held.
+      if (!isThere && isHere()) lacking.push(bucket);
+    } catch (error) {
+      if (isHere()) throw error;
+    }
   }
   const answer = beginAnswer().u16(lacking.length);
   for (const bucket of lacking) answer.u16(bucket);

@@ -39,11 +39,21 @@ export class MemberFeeds {
         : this.#routes.bucketOfKey(target.partitionKey);
     const { store } = this.#routes;
     if (!this.#routes.holds(bucket)) return this.#openRemote(bucket, own(target), watcher);
+    const group = store.group(bucket);
     const feed = store.openFeed(target, watcher);
     const kept = own(target);
-    return feed instanceof Promise
-      ? feed.then((opened) => this.#replicaFeed(bucket, opened, kept, watcher))
-      : this.#replicaFeed(bucket, feed, kept, watcher);
+    if (!(feed instanceof Promise)) return this.#replicaFeed(bucket, feed, kept, watcher);
+    return feed.then(
+      (opened) => {
+        const replica = this.#replicaFeed(bucket, opened, kept, watcher);
+        if (store.group(bucket) !== group) replica.goOn();
+        return replica;
+      },
+      (error: unknown) => {
+        if (store.group(bucket) === group) throw error;
+        return this.#openRemote(bucket, kept, watcher);
+      },
+    );
   }
 
   /** The replica of a bucket has left: its feeds go on at the leader, from where they are. */
@@ -127,7 +137,7 @@ class ReplicaFeed implements Feed {
   }
 
   goOn(): void {
-    this.#remote = this.#parts.goOn(this.#parts.feed.end);
+    this.#remote ??= this.#parts.goOn(this.#parts.feed.end);
   }
 
   close(watcher: FeedWatcher): void {

@@ -26,10 +26,10 @@ type Eventually<T> = T | Promise<T>;
 const FIRST_PAGE_BYTES = 32 * 1024;
 const PAGE_BYTES = 512 * 1024;
 
-/** One way to answer a read here, and another elsewhere. */
+/** One way to answer a read here, and another elsewhere; again from where it has come to. */
 interface Read<T> {
   readonly bucket: number;
-  readonly command: ReadCommand;
+  readonly command: () => ReadCommand;
   readonly here: () => Eventually<T>;
   readonly there: (body: ByteReader) => T;
 }
@@ -51,7 +51,7 @@ export class RoutedReads {
     const { store } = this.#routes;
     return this.#ask({
       bucket: this.#routes.bucketOfKey(partitionKey),
-      command: { kind: 'streamVersion', anyCopy: this.#anyCopy, streamId, partitionKey },
+      command: () => ({ kind: 'streamVersion', anyCopy: this.#anyCopy, streamId, partitionKey }),
       here: () => store.streamVersion(streamId, partitionKey),
       there: readNumberOrNull,
     });
@@ -61,7 +61,7 @@ export class RoutedReads {
     const { store } = this.#routes;
     return this.#ask({
       bucket: this.#routes.bucketOf(partition),
-      command: { kind: 'partitionSequence', anyCopy: this.#anyCopy, partition },
+      command: () => ({ kind: 'partitionSequence', anyCopy: this.#anyCopy, partition }),
       here: () => store.partitionSequence(partition),
       there: readNumberOrNull,
     });
@@ -72,7 +72,7 @@ export class RoutedReads {
     const targets = [{ target, end: 0 }];
     return this.#ask({
       bucket: this.#bucketOfTarget(target),
-      command: { kind: 'ends', anyCopy: this.#anyCopy, waitMs: 0, targets },
+      command: () => ({ kind: 'ends', anyCopy: this.#anyCopy, waitMs: 0, targets }),
       here: () => this.#endHere(target),
       there: (body) => endOf(body.u48()),
     });
@@ -90,7 +90,7 @@ export class RoutedReads {
         from,
         bytesMax,
       }),
-      here: (from) => store.readStream({ ...range, from }, visit),
+      here: (from, visitor) => store.readStream({ ...range, from }, visitor),
       position: ({ version }) => version,
       visit,
     });
@@ -108,7 +108,7 @@ export class RoutedReads {
         from,
         bytesMax,
       }),
-      here: (from) => store.readPartition({ ...range, from }, visit),
+      here: (from, visitor) => store.readPartition({ ...range, from }, visitor),
       position: ({ sequence }) => sequence,
       visit,
     });
@@ -144,20 +144,24 @@ export class RoutedReads {
   async #scan({ bucket, from, command, here, position, visit }: Scan): Promise<PageEnd> {
     const event = new ReceivedEvent();
     let next = from;
+    const counted: EventVisitor = (shown) => {
+      const isTaken = visit(shown);
+      if (isTaken) next = position(shown) + 1;
+      return isTaken;
+    };
     for (let bytesMax = FIRST_PAGE_BYTES; ; bytesMax = PAGE_BYTES) {
-      const start = next;
       const page = await this.#ask<PageEnd | ByteReader>({
         bucket,
-        command: command(start, bytesMax),
-        here: () => here(start),
+        command: () => command(next, bytesMax),
+        here: () => here(next, counted),
         there: (body) => body,
       });
       if (!(page instanceof ByteReader)) return page;
+      const start = next;
       const hasMore = page.u8() !== 0;
       while (page.hasMore) {
         event.read(page);
-        if (!visit(event)) return { hasMore: true };
-        next = position(event) + 1;
+        if (!counted(event)) return { hasMore: true };
       }
       if (!hasMore || next === start) return { hasMore };
     }
@@ -169,14 +173,30 @@ export class RoutedReads {
     for (let attempt = 0; ; attempt += 1) {
       const route = this.#route(bucket, attempt);
       if (route === HERE) {
-        if (await this.#mayReadHere(bucket)) return here();
+        const answer = await this.#askHere(bucket, here);
+        if (answer !== null) return answer.value;
       } else if (route !== null) {
-        const answer = await this.#forward(route, bucket, command, deadline);
+        const answer = await this.#forward(route, bucket, command(), deadline);
         if (answer?.kind === 'done') return there(answer.body);
         if (answer?.kind === 'refused') throw answer.error;
       }
       if (this.#routes.now() >= deadline) throw noLeader();
       await this.#routes.pause(bucket);
+    }
+  }
+
+  /** Null where it may not be answered here, or not any more: a replica that leaves takes its files with it. */
+  async #askHere<T>(
+    bucket: number,
+    here: () => Eventually<T>,
+  ): Promise<{ readonly value: T } | null> {
+    const group = this.#routes.store.group(bucket);
+    if (!(await this.#mayReadHere(bucket))) return null;
+    try {
+      return { value: await here() };
+    } catch (error) {
+      if (this.#routes.store.group(bucket) === group) throw error;
+      return null;
     }
   }
 
@@ -276,8 +296,8 @@ interface Scan {
   readonly bucket: number;
   readonly from: number;
   readonly command: (from: number, bytesMax: number) => ReadCommand;
-  readonly here: (from: number) => Eventually<PageEnd>;
-  readonly position: (event: ReceivedEvent) => number;
+  readonly here: (from: number, visit: EventVisitor) => Eventually<PageEnd>;
+  readonly position: (event: Parameters<EventVisitor>[0]) => number;
   readonly visit: EventVisitor;
 }
 
