@@ -146,7 +146,7 @@ export class Clients {
     const bucket = cluster.bucketOf(partition);
     const leaders = cluster.leaders(bucket);
     const any = this.#random.below(30) === 0 || this.#random.below(1000) === 0;
-    const candidates = any ? cluster.holders(bucket).filter(({ isUp }) => isUp) : leaders;
+    const candidates = any ? cluster.havers(bucket) : leaders;
     return candidates[this.#random.below(Math.max(1, candidates.length))];
   }
 
@@ -160,10 +160,14 @@ export class Clients {
       member.post((store) => {
         // Its connection is closed: what had not arrived never does.
         if (hasGone) return;
-        void store.append(request, (error, appended) => {
-          if (error !== null) resolve({ kind: 'refused', error });
-          else resolve({ kind: 'done', appended: copyOf(appended as Appended) });
-        });
+        try {
+          void store.append(request, (error, appended) => {
+            if (error !== null) resolve({ kind: 'refused', error });
+            else resolve({ kind: 'done', appended: copyOf(appended as Appended) });
+          });
+        } catch (error) {
+          resolve({ kind: 'refused', error: error as SierraError });
+        }
       });
     });
   }
@@ -207,6 +211,7 @@ export class Clients {
       case 'TRYAGAIN':
       case 'BUFFERFULL':
       case 'DISKFULL':
+      case 'CLUSTERDOWN':
         this.counts.refused += 1;
         // Nothing was done by this attempt; only ids make it safe to go on after one that is open.
         return !operation.isOpen && (!operation.hasIds || this.isEnding);
@@ -354,7 +359,7 @@ export class Clients {
     const cluster = this.#cluster;
     const follower = new Follower(this, cluster, target);
     while (!until() || !follower.hasAll) {
-      const holders = cluster.holders(cluster.bucketOf(partition)).filter(({ isUp }) => isUp);
+      const holders = cluster.havers(cluster.bucketOf(partition));
       const member = holders[this.#random.below(Math.max(1, holders.length))];
       if (member !== undefined) {
         this.counts.subscriptions += 1;

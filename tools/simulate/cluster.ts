@@ -1,20 +1,17 @@
 /** A cluster of simulated members, and what a client can ask of it. */
 import assert from 'node:assert/strict';
 
+import { type Assignment, isNewer } from '../../common/assignment.ts';
 import { partitionHash } from '../../common/ids.ts';
 import { type Random, seededRandom } from '../../common/random.ts';
 import { defaultStoreOptions, type StoreOptions } from '../../node/src/engine/index.ts';
-import {
-  configurationBytes,
-  replicaBytes,
-  replicaText,
-} from '../../node/src/replication/message-format.ts';
-import { LogCopies } from '../../node/src/replication/log-copies.ts';
+import type { LogCopyOptions } from '../../node/src/replication/log-copies.ts';
+import { decodeBatch } from '../../node/src/replication/message-format.ts';
+import type { PeerNetworkOptions } from '../../node/src/replication/peer-network.ts';
 import { segmentsFolder, segmentFileName } from '../../node/src/storage/names.ts';
-import type { ReplicaPlan } from '../../node/src/storage/storage.ts';
-import { DIRECTORY, SimulatedMember, type World } from './member.ts';
+import { addressOf, DIRECTORY, SimulatedMember, type World } from './member.ts';
 import { SimulatedNetwork } from './network.ts';
-import { simulatedSegments } from './segment-requests.ts';
+import { SimulatedPeer } from './peer.ts';
 import { Truth } from './truth.ts';
 import { VirtualTime } from './virtual-time.ts';
 
@@ -59,13 +56,18 @@ export class SimulatedCluster implements World {
   readonly time: VirtualTime = new VirtualTime();
   readonly truth: Truth;
   readonly network: SimulatedNetwork;
-  readonly members: readonly SimulatedMember[];
+  /** Nodes that were started, by their index. */
+  readonly members: SimulatedMember[] = [];
+  readonly addresses: readonly string[];
+  readonly factor: number;
   /** Partition keys of the streams that clients use. */
   readonly keys: readonly Buffer[];
   readonly lines: string[] = [];
   /** Copies of segments that came to their end. */
   copies = 0;
-  readonly #replicas = new Map<string, number>();
+  /** A process has ended, however. */
+  onDown: (member: SimulatedMember) => void = () => undefined;
+  #lastAssignment: Assignment | null = null;
   readonly #copyRandom: Random;
   readonly #tracesMessages: boolean;
 
@@ -77,47 +79,58 @@ export class SimulatedCluster implements World {
     this.#copyRandom = seededRandom(seed ^ 0x51f15e5);
     const { bucketCount } = this.options;
     this.truth = new Truth(bucketCount, () => this.time.now);
-    this.network = new SimulatedNetwork(this.time, seededRandom(seed ^ 0x1f123bb5), (to, bytes) => {
-      this.member(to).receive(bytes);
-    });
+    this.network = new SimulatedNetwork(this.time, seededRandom(seed ^ 0x1f123bb5));
+    this.factor = shape.factor;
+    this.addresses = Array.from({ length: shape.members }, (_, number) => addressOf(number));
     const random = seededRandom(seed ^ 0x77aa11);
     this.keys = Array.from({ length: KEYS }, () => {
       const key = Buffer.alloc(16);
       random.fill(key);
       return key;
     });
-    this.members = Array.from(
-      { length: shape.members },
-      (_, number) => new SimulatedMember(number, this.#plans(number), this),
-    );
-    for (const member of this.members) {
-      let copies: LogCopies | null = null;
-      member.onOpen = (): void => {
-        copies = this.#copiesOf(member);
-      };
-      member.pull = (group, from, commit): void => {
-        copies?.begin(group, from, commit);
-      };
+    for (let number = 0; number < shape.members; number += 1) this.addMember();
+  }
+
+  /** A node that was never started. */
+  addMember(): SimulatedMember {
+    const member = new SimulatedMember(this.members.length, this);
+    member.onDown = (): void => {
+      this.onDown(member);
+    };
+    this.members.push(member);
+    return member;
+  }
+
+  /** The newest that any member follows; of those that are down where none is up. */
+  get assignment(): Assignment | null {
+    let newest: Assignment | null = null;
+    for (const { node } of this.members) {
+      const assignment = node?.currentAssignment() ?? null;
+      if (assignment !== null && (newest === null || isNewer(assignment, newest))) {
+        newest = assignment;
+      }
     }
+    this.#lastAssignment = newest ?? this.#lastAssignment;
+    return this.#lastAssignment;
   }
 
-  member(number: number): SimulatedMember {
-    return this.members[number] as SimulatedMember;
+  byId(memberId: string): SimulatedMember | undefined {
+    return this.members.find((member) => member.memberId === memberId);
   }
 
-  memberOf(replicaId: string): number {
-    const number = this.#replicas.get(replicaId);
-    assert(number !== undefined, `replica ${replicaId} is known`);
-    return number;
-  }
-
+  /** Nodes that are to have a bucket. */
   holders(bucket: number): SimulatedMember[] {
-    const { members, factor } = this.shape;
-    return Array.from({ length: factor }, (_, i) => this.member((bucket + i) % members));
+    const replicas = this.assignment?.buckets[bucket]?.replicas ?? [];
+    return replicas.flatMap(({ member }) => this.byId(member) ?? []);
+  }
+
+  /** Nodes that have it, whatever they are to have. */
+  havers(bucket: number): SimulatedMember[] {
+    return this.members.filter((member) => member.group(bucket) !== undefined);
   }
 
   leaders(bucket: number): SimulatedMember[] {
-    return this.holders(bucket).filter((member) => member.leads(bucket));
+    return this.members.filter((member) => member.leads(bucket));
   }
 
   partitionOf(key: Uint8Array): number {
@@ -132,16 +145,56 @@ export class SimulatedCluster implements World {
     this.lines.push(`${this.time.now.toFixed(2).padStart(10)}  ${line}`);
   }
 
-  traceMessage(from: number, to: number, _bytes: Buffer, what: string): void {
-    if (this.#tracesMessages) this.trace(`  ${String(from)} → ${String(to)} ${what}`);
+  #traceMessage(from: number, to: number, bytes: Buffer, kind: string): void {
+    if (!this.#tracesMessages) return;
+    for (const { bucket, message } of decodeBatch(bytes)) {
+      this.trace(
+        `  ${String(from)} → ${String(to)} bucket ${String(bucket)} ${kind} ${JSON.stringify(message)}`,
+      );
+    }
   }
 
-  /** Whether every member is up and has applied all that was ever committed. */
-  get isSettled(): boolean {
-    if (this.members.some(({ isUp, isClosing }) => !isUp || isClosing)) return false;
-    return this.truth.logs.every((log, bucket) =>
-      this.holders(bucket).every((member) => member.group(bucket)?.appliedIndex === log.length),
-    );
+  /** Nodes that still take part. */
+  get staying(): SimulatedMember[] {
+    return this.members.filter(({ isRetired }) => !isRetired);
+  }
+
+  /** What is missing until every node is up, holds what it is to hold, and has applied all that was ever committed; or null. */
+  get unsettled(): string | null {
+    const { assignment } = this;
+    if (assignment === null) return 'no cluster has formed';
+    const away = this.staying.find(({ isUp, isClosing }) => !isUp || isClosing);
+    if (away !== undefined) return `member ${String(away.number)} is not up`;
+    for (const member of this.staying) {
+      const has = member.node?.currentAssignment()?.version;
+      if (has !== assignment.version)
+        return `member ${String(member.number)} has assignment ${String(has)}`;
+    }
+    for (const [bucket, { replicas }] of assignment.buckets.entries()) {
+      const fault = this.#bucketFault(bucket, replicas.length);
+      if (fault !== null) return `bucket ${String(bucket)}: ${fault}`;
+    }
+    return null;
+  }
+
+  #bucketFault(bucket: number, count: number): string | null {
+    const holders = this.holders(bucket);
+    const havers = this.havers(bucket);
+    if (holders.length !== count) return 'a holder is not there';
+    if (havers.length !== count || holders.some((each) => !havers.includes(each)))
+      return `members ${havers.map((each) => each.number).join(', ')} have it, not those who are to`;
+    for (const { number, node, store } of holders) {
+      const status = node?.status().buckets.find((each) => each.bucket === bucket);
+      const group = store?.group(bucket);
+      if (status === undefined || group === undefined) return 'a holder is not there';
+      if (group.log.quarantined) return `it is quarantined on member ${String(number)}`;
+      const end = this.truth.logs[bucket]?.length;
+      if (group.appliedIndex !== end) return `member ${String(number)} lacks what is committed`;
+      const { voters, outgoing, learners } = group.core.configuration;
+      const isFinal = outgoing.length === 0 && learners.length === 0;
+      if (!isFinal || voters.length !== count) return `its group is not the assignment's`;
+    }
+    return null;
   }
 
   describe(): string {
@@ -150,11 +203,27 @@ export class SimulatedCluster implements World {
         const groups = [...(member.store?.groups() ?? [])].map(
           ({ log, core, state }) =>
             `${String(log.bucket)} ${state}/${core.role} term ${String(core.term)} ` +
-            `commit ${String(log.committedIndex)} end ${String(log.endIndex)}`,
+            `commit ${String(log.committedIndex)} end ${String(log.endIndex)} ` +
+            core.configurations
+              .map(({ index, configuration: { voters, outgoing, learners } }) => {
+                const name = (id: string): string => this.#nameOf(log.bucket, id);
+                const lists = [voters, outgoing, learners].map((ids) => ids.map(name).join(' '));
+                return `[${String(index)}: ${lists.join(' | ')}]`;
+              })
+              .join(' '),
         );
         return `member ${String(member.number)}: ${groups.join('; ') || 'down'}`;
       })
       .join('\n');
+  }
+
+  /** A replica as a person would name it: its node, and when its stay began. */
+  #nameOf(bucket: number, replica: string): string {
+    for (const { number, node } of this.members) {
+      const group = node?.status().buckets.find((each) => each.replica === replica);
+      if (group?.bucket === bucket) return String(number);
+    }
+    return replica.slice(0, 6);
   }
 
   /**
@@ -168,7 +237,7 @@ export class SimulatedCluster implements World {
         const end = closedAt.get(bucket) ?? 0;
         assert(
           end >= (settled[bucket] as number),
-          `member ${String(number)} closes with everything`,
+          `member ${String(number)} closes bucket ${String(bucket)} with everything: ${String(end)} of ${String(settled[bucket])}`,
         );
         // Those that closed later may have elected another leader.
         for (const { segment, offset, bytes } of log.slice(0, end)) {
@@ -188,38 +257,27 @@ export class SimulatedCluster implements World {
     });
   }
 
-  #plans(number: number): ReplicaPlan[] {
-    const { members, factor } = this.shape;
-    const plans: ReplicaPlan[] = [];
-    for (let bucket = 0; bucket < this.options.bucketCount; bucket += 1) {
-      const voters = Array.from({ length: factor }, (_, i) =>
-        replicaName((bucket + i) % members, bucket),
-      );
-      const replicaId = replicaName(number, bucket);
-      this.#replicas.set(replicaId, number);
-      if (!voters.includes(replicaId)) continue;
-      plans.push({
-        bucket,
-        replicaId: replicaBytes(replicaId),
-        groupId: Buffer.alloc(16, bucket + 1),
-        configuration: configurationBytes({ voters, outgoing: [], learners: [] }),
-      });
-    }
-    return plans;
+  networkOf(member: SimulatedMember): Pick<PeerNetworkOptions, 'connect' | 'copies'> {
+    const { time, network } = this;
+    const context = {
+      ...{ time, network, random: this.#copyRandom },
+      at: (address: string) => this.members.find((each) => each.address === address),
+      traceMessage: (from: number, to: number, bytes: Buffer, kind: string) => {
+        this.#traceMessage(from, to, bytes, kind);
+      },
+    };
+    return {
+      connect: (address, sender) => new SimulatedPeer(context, member, address, sender),
+      copies: this.#copiesOf(member),
+    };
   }
 
   /** Catch-up where the leader has only segments. */
-  #copiesOf(member: SimulatedMember): LogCopies {
-    const { number, life } = member;
-    const { time, network } = this;
-    const random = this.#copyRandom;
-    const source = simulatedSegments(
-      { time, network, random, member: (n) => this.member(n) },
-      member,
-    );
-    return new LogCopies(source, (_bucket, replica) => String(this.memberOf(replica)), {
-      pieceBytes: (2 << (2 * random.below(3))) * KIB,
-      breathe: () => new Promise((resolve) => time.after(0.05, life, resolve)),
+  #copiesOf({ number, life }: SimulatedMember): LogCopyOptions {
+    return {
+      copiesMax: 2,
+      pieceBytes: (2 << (2 * this.#copyRandom.below(3))) * KIB,
+      breathe: () => new Promise((resolve) => this.time.after(0.05, life, resolve)),
       onEvent: (event) => {
         const what = `bucket ${String(event.bucket)} copied to member ${String(number)}`;
         if (event.kind === 'copied') {
@@ -232,13 +290,10 @@ export class SimulatedCluster implements World {
           this.time.fail(new Error(`a copy does not continue the log: ${event.reason}`));
         }
       },
-    });
+    };
   }
 }
 
 /** Copies that end early are begun again; what does not fit a log is nobody's to send. */
 const INNOCENT =
-  /no answer|no such|ends early|ends within|has stopped|aborted|bad descriptor|closed/i;
-
-const replicaName = (member: number, bucket: number): string =>
-  replicaText(Buffer.from([0xaa, member + 1, 0, 0, 0, 0, 0, bucket]));
+  /no answer|no such|ends early|ends within|has stopped|aborted|bad descriptor|closed|REFUSED|no replica|has no segment|is not in assignment|start \d+ of its disk|node is stopping|is damaged/i;

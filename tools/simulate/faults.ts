@@ -1,6 +1,7 @@
 /** What goes wrong, by seed: crashes, power cuts, frozen processes, slow, hanging, failing and full disks, cut networks, clocks that jump. */
 import { type Random, seededRandom } from '../../common/random.ts';
 import type { SimulatedCluster } from './cluster.ts';
+import type { Operator } from './operator.ts';
 import type { Crash, SimulatedMember } from './member.ts';
 import { fine } from './network.ts';
 
@@ -9,6 +10,9 @@ type Fault = (faults: Faults) => void;
 export class Faults {
   readonly counts: Record<string, number> = {};
   readonly #cluster: SimulatedCluster;
+  readonly #operator: Operator;
+  /** What is to become of disks when their processes have ended, in place of a crash. */
+  readonly #fates = new Map<SimulatedMember, (member: SimulatedMember) => void>();
   readonly #random: Random;
   /** How often something goes wrong: ms between two faults, at most. */
   readonly #pauseMs: number;
@@ -16,15 +20,15 @@ export class Faults {
   readonly #diskFaults: { end: () => void }[] = [];
   #isOver = false;
 
-  constructor(cluster: SimulatedCluster) {
+  constructor(cluster: SimulatedCluster, operator: Operator) {
     this.#cluster = cluster;
+    this.#operator = operator;
     this.#random = seededRandom(cluster.seed ^ 0x6c078965);
     this.#pauseMs = this.#pick(150, 400, 400, 1000);
-    for (const member of cluster.members) {
-      member.onDown = (): void => {
-        this.#restart(member);
-      };
-    }
+    // A node that ends is started again.
+    cluster.onDown = (member): void => {
+      this.#restart(member);
+    };
   }
 
   async runFor(ms: number): Promise<void> {
@@ -70,10 +74,21 @@ export class Faults {
     const crash = this.#nextCrash ?? this.#drawCrash();
     const delayMs = this.#isOver ? 10 : 5 + this.#random.below(this.#pick(50, 500, 2000));
     time.after(delayMs, null, () => {
-      member.afterCrash(crash);
+      if (member.isRetired) return;
+      const fate = this.#fates.get(member);
+      this.#fates.delete(member);
+      if (fate !== undefined) fate(member);
+      else if (member.isRefused) this.#replaceDisk(member);
+      else member.afterCrash(crash);
       const dies = !this.#isOver && this.#random.below(6) === 0;
       member.start(dies ? 1 + this.#random.below(80) : null);
     });
+  }
+
+  /** A disk that was refused is lost, as a person would see who looks at why the node does not start. */
+  #replaceDisk(member: SimulatedMember): void {
+    this.#operator.lose(member);
+    member.wipe();
   }
 
   #nextCrash: Crash | null = null;
@@ -87,6 +102,41 @@ export class Faults {
       { unsynced: 'kept' },
     );
   }
+
+  // Members
+
+  wipe(): void {
+    const member = this.#someone();
+    if (member === undefined || member.memberId === null || !this.#operator.mayLose) return;
+    this.#operator.lose(member);
+    this.#fates.set(member, () => {
+      member.wipe();
+    });
+    member.crash();
+  }
+
+  drain(): void {
+    const member = this.#someone();
+    if (member !== undefined) void this.#operator.drain(member);
+  }
+
+  addNode(): void {
+    this.#operator.add();
+  }
+
+  removeNode(): void {
+    this.#operator.remove();
+  }
+
+  move(): void {
+    this.#operator.move();
+  }
+
+  cancelMove(): void {
+    this.#operator.cancel();
+  }
+
+  // Processes
 
   killAnyone(): void {
     this.#someone()?.crash();
@@ -194,14 +244,11 @@ export class Faults {
     const cluster = this.#cluster;
     const bucket = this.#random.below(cluster.options.bucketCount);
     const [leader] = cluster.leaders(bucket);
-    const holders = cluster.holders(bucket);
-    const to = holders[this.#random.below(holders.length)];
-    const id = to?.replicas.find((plan) => plan.bucket === bucket)?.replicaId;
-    if (leader === undefined || to === undefined || id === undefined) return;
-    cluster.trace(
-      `member ${String(leader.number)} hands bucket ${String(bucket)} to ${String(to.number)}`,
-    );
-    leader.post((store) => store.group(bucket)?.transfer(Buffer.from(id).toString('hex')));
+    const voters = leader?.group(bucket)?.core.configuration.voters ?? [];
+    const id = voters[this.#random.below(voters.length)];
+    if (leader === undefined || id === undefined) return;
+    cluster.trace(`member ${String(leader.number)} hands bucket ${String(bucket)} to ${id}`);
+    leader.post((store) => store.group(bucket)?.transfer(id));
   }
 
   clock(): void {
@@ -250,6 +297,48 @@ export class Faults {
 }
 
 const faults: readonly (readonly [string, number, Fault])[] = [
+  [
+    'wipe',
+    5,
+    (f) => {
+      f.wipe();
+    },
+  ],
+  [
+    'drain',
+    5,
+    (f) => {
+      f.drain();
+    },
+  ],
+  [
+    'node added',
+    5,
+    (f) => {
+      f.addNode();
+    },
+  ],
+  [
+    'node removed',
+    5,
+    (f) => {
+      f.removeNode();
+    },
+  ],
+  [
+    'move',
+    12,
+    (f) => {
+      f.move();
+    },
+  ],
+  [
+    'move cancelled',
+    4,
+    (f) => {
+      f.cancelMove();
+    },
+  ],
   [
     'kill',
     6,

@@ -1,23 +1,26 @@
-/** One member of a simulated cluster: a disk that outlives its processes, and the shipped store in the present one. */
+/**
+ * One node of a simulated cluster: a disk that outlives its processes, and in the present one the shipped member and store.
+ * A disk that is wiped begins another member at the same place.
+ */
 import assert from 'node:assert/strict';
 
 import type { Clock } from '../../common/clock.ts';
 import { type Random, seededRandom } from '../../common/random.ts';
+import { ClusterNode, type ClusterLog } from '../../node/src/cluster/cluster-node.ts';
+import { ClusterRefusal, type Sender } from '../../node/src/cluster/types.ts';
 import { openStore, type Store, type StoreOptions } from '../../node/src/engine/index.ts';
-import { encodeMessage } from '../../node/src/replication/message-format.ts';
-import { decodeBatch } from '../../node/src/replication/message-format.ts';
-import type { GroupHost, RaftGroup } from '../../node/src/replication/raft-group.ts';
-import type { ReplicaPlan } from '../../node/src/storage/storage.ts';
-import type { Unsynced } from '../../node/src/storage/testing/simulated-file.ts';
+import type { PeerNetworkOptions } from '../../node/src/replication/peer-network.ts';
+import type { RaftGroup } from '../../node/src/replication/raft-group.ts';
+import { OpenError } from '../../node/src/storage/errors.ts';
 import type { DiskFault } from '../../node/src/storage/testing/disk-fault.ts';
+import type { Unsynced } from '../../node/src/storage/testing/simulated-file.ts';
 import { SimulatedFileSystem } from '../../node/src/storage/testing/simulated-file-system.ts';
 import { Subscriptions } from '../../node/src/subscriptions/subscriptions.ts';
-import type { SimulatedNetwork } from './network.ts';
+import { admit } from './peer.ts';
 import type { Truth } from './truth.ts';
 import { Life, type VirtualTime } from './virtual-time.ts';
 
 export const DIRECTORY = '/data';
-const TICK_MS = 50;
 const ELECTION_TICKS = 10;
 const HEARTBEAT_TICKS = 2;
 /** Of one operation on a disk that is well. */
@@ -30,27 +33,36 @@ export type Crash = 'process' | { readonly unsynced: Unsynced };
 export interface World {
   readonly seed: number;
   readonly time: VirtualTime;
-  readonly network: SimulatedNetwork;
   readonly truth: Truth;
   readonly options: StoreOptions;
-  /** Which member has a replica. */
-  memberOf(replicaId: string): number;
+  /** Of all nodes that form the cluster, by index. */
+  readonly addresses: readonly string[];
+  readonly factor: number;
+  /** How the process that runs in a member now reaches the others. */
+  networkOf(member: SimulatedMember): Pick<PeerNetworkOptions, 'connect' | 'copies'>;
   trace(line: string): void;
-  traceMessage(from: number, to: number, bytes: Buffer, what: string): void;
 }
 
 export class SimulatedMember {
   readonly number: number;
-  readonly replicas: readonly ReplicaPlan[];
   disk: SimulatedFileSystem;
   life: Life | null = null;
+  node: ClusterNode | null = null;
   /** Null until it is open. */
   store: Store | null = null;
   subscriptions: Subscriptions | null = null;
+  /** Of the disk; null before it was first used. */
+  memberId: string | null = null;
   /** Added to every operation of the disk. */
   diskDelayMs = 0;
   /** Why what the present process is told by its disk may end it, or null. */
   diskFault: string | null = null;
+  /** Why the disk may be refused at a start, or read badly; null: it holds what was written. */
+  damage: string | null = null;
+  /** The disk was refused: no process starts on it. */
+  isRefused = false;
+  /** It has left the cluster and is not started again. */
+  isRetired = false;
   /** How far the wall clock is off. */
   clockOffsetMs = 0;
   lives = 0;
@@ -59,14 +71,13 @@ export class SimulatedMember {
   readonly closedAt: Map<number, number> = new Map();
   /** Called when a process has ended, however. */
   onDown: () => void = () => undefined;
-  onOpen: () => void = () => undefined;
   readonly #world: World;
   readonly #random: Random;
   readonly #clock: Clock;
+  #refusals = new Set<string>();
 
-  constructor(number: number, replicas: readonly ReplicaPlan[], world: World) {
+  constructor(number: number, world: World) {
     this.number = number;
-    this.replicas = replicas;
     this.#world = world;
     this.#random = seededRandom(world.seed * 31 + number * 7919);
     const { time } = world;
@@ -74,14 +85,11 @@ export class SimulatedMember {
       now: () => Math.max(0, Math.floor(1_800_000_000_000 + time.now + this.clockOffsetMs)),
       monotonic: () => time.now,
     };
-    this.disk = new SimulatedFileSystem({
-      capacityBytes: Infinity,
-      seed: world.seed * 101 + number,
-      schedule: (run) => {
-        const delayMs = 0.02 + (this.#random.below(1000) / 1000) * (DISK_MS + this.diskDelayMs);
-        time.after(delayMs, this.life, run);
-      },
-    });
+    this.disk = this.#freshDisk(world.seed * 101 + number);
+  }
+
+  get address(): string {
+    return addressOf(this.number);
   }
 
   get isUp(): boolean {
@@ -114,7 +122,8 @@ export class SimulatedMember {
     assert(this.life === null, 'one process at a time');
     this.lives += 1;
     this.diskFault = this.disk.capacityBytes === Infinity ? null : 'a full disk';
-    const life = new Life(`${String(this.number)}.${String(this.lives)}`);
+    const name = `${String(this.number)}.${String(this.lives)}`;
+    const life = new Life(name, 0.95 + this.#random.below(100) / 1000);
     this.life = life;
     const { disk } = this;
     if (crashAfter !== null) this.crashAfter(crashAfter);
@@ -153,24 +162,36 @@ export class SimulatedMember {
 
   /** Ends as a process does that was asked to. */
   close(): void {
-    const { life, store } = this;
-    if (life === null || store === null) return;
+    const { life, store, node } = this;
+    if (life === null || store === null || node === null || this.isClosing) return;
     this.#trace(' is stopped');
     this.isClosing = true;
     this.#world.time.after(0, life, () => {
-      store.close().then(
-        () => {
-          if (this.life !== life) return;
-          for (const { log } of store.groups()) {
-            this.closedAt.set(log.bucket, log.checkpoint().end.index);
-          }
-          this.#down('has closed');
-        },
-        (error: unknown) => {
-          this.#failed(life, error);
-        },
-      );
+      this.#close(life, node, store).catch((error: unknown) => {
+        this.#failed(life, error);
+      });
     });
+  }
+
+  async #close(life: Life, node: ClusterNode, store: Store): Promise<void> {
+    await node.leave();
+    const groups = [...store.groups()];
+    await store.close();
+    await node.close();
+    if (this.life !== life) return;
+    this.closedAt.clear();
+    for (const { log } of groups) this.closedAt.set(log.bucket, log.checkpoint().end.index);
+    this.#down('has closed');
+  }
+
+  /** The disk is gone; the next process finds an empty one. */
+  wipe(): void {
+    assert(this.life === null, 'a disk is changed while nothing runs on it');
+    this.#trace("'s disk is wiped");
+    this.disk = this.#freshDisk(this.#random.below(2 ** 31));
+    this.memberId = null;
+    this.damage = null;
+    this.isRefused = false;
   }
 
   /** A write or sync that is still to come fails, and what it should have made durable is not. */
@@ -194,7 +215,10 @@ export class SimulatedMember {
   /** What the disk has said ends the process, or is a mistake of ours. */
   #failed(life: Life, error: unknown): void {
     if (life.isDead) return;
-    if (this.diskFault === null) this.#world.time.fail(error);
+    if (this.damage !== null && error instanceof OpenError && error.reason === 'damaged') {
+      this.isRefused = true;
+      this.#down(`does not start: ${error.message}`);
+    } else if (this.diskFault === null) this.#world.time.fail(error);
     else this.#down(`ends, with ${this.diskFault}: ${(error as Error).message}`);
   }
 
@@ -204,21 +228,70 @@ export class SimulatedMember {
     this.life.frozenUntil = this.#world.time.now + forMs;
   }
 
-  receive(bytes: Buffer): void {
-    const { life, store } = this;
-    if (life === null || store === null) return;
+  /** Messages of another member's groups. */
+  receive(sender: Sender, bytes: Buffer): void {
+    const { life, node } = this;
+    if (life === null || node === null) return;
     this.#world.time.after(0, life, () => {
-      if (this.store !== store) return;
-      for (const received of decodeBatch(bytes)) {
-        store.group(received.bucket)?.receive(received);
-        this.#look(received.bucket);
+      try {
+        admit(node, sender, 'messages');
+        node.receive(bytes);
+      } catch (error) {
+        if (!(error instanceof ClusterRefusal)) throw error;
+        this.#refuses(error);
       }
     });
   }
 
+  /** A request of another member, or of an operator. False: nobody listens here. */
+  serve<T>(
+    work: (node: ClusterNode) => Promise<T>,
+    done: (value: T) => void,
+    failed: (error: unknown) => void,
+  ): boolean {
+    const { life, node } = this;
+    if (life === null || node === null) return false;
+    this.#world.time.after(0.01, life, () => {
+      work(node).then(done, failed);
+    });
+    return true;
+  }
+
   async #open(life: Life): Promise<void> {
-    const { options, time } = this.#world;
+    const { addresses, factor, options } = this.#world;
+    const { bucketCount, partitionCount } = options;
+    // A node that joins is started with the number of nodes that there will be.
+    const peers = Array.from({ length: Math.max(addresses.length, this.number + 1) }, (_, number) =>
+      addressOf(number),
+    );
     this.#trace(' starts');
+    const node = await ClusterNode.open({
+      ...{ directory: DIRECTORY, index: this.number, peers, factor, secret: null },
+      ...{ counts: { bucketCount, partitionCount }, version: '0', files: this.disk },
+      random: seededRandom(this.#random.below(2 ** 31)),
+      log: this.#log(),
+      state: () => (this.isClosing ? 'stopping' : this.store === null ? 'forming' : 'serving'),
+      network: this.#world.networkOf(this),
+    });
+    if (life.isDead) return;
+    this.node = node;
+    this.memberId = node.status().member;
+    await node.formed();
+    const store = await node.openStore((replication) => this.#openStore(life, replication));
+    this.store = store;
+    this.subscriptions = new Subscriptions(store, {
+      random: seededRandom(this.#random.below(2 ** 31)),
+      onFault: (error) => {
+        this.#world.time.fail(error);
+      },
+    });
+  }
+
+  async #openStore(
+    life: Life,
+    replication: Parameters<Parameters<ClusterNode['openStore']>[0]>[0],
+  ): Promise<Store> {
+    const { options, time } = this.#world;
     const store = await openStore(DIRECTORY, options, {
       files: this.disk,
       clock: this.#clock,
@@ -232,26 +305,51 @@ export class SimulatedMember {
           });
       },
       replication: {
+        ...replication,
         timing: { electionTicks: ELECTION_TICKS, heartbeatTicks: HEARTBEAT_TICKS },
-        host: this.#host(life),
-        replicas: this.replicas,
-      },
-    });
-    if (life.isDead) return;
-    this.store = store;
-    for (const group of store.groups()) this.#watch(group);
-    this.subscriptions = new Subscriptions(store, {
-      random: seededRandom(this.#random.below(2 ** 31)),
-      onFault: (error) => {
-        time.fail(error);
       },
     });
     const ends = [...store.groups()].map(
-      ({ log }) => `${String(log.bucket)}: ${String(log.committedIndex)}/${String(log.endIndex)}`,
+      ({ log }) =>
+        `${String(log.bucket)}: ${String(log.committedIndex)}/${String(log.endIndex)}` +
+        (log.quarantined ? ' quarantined' : ''),
     );
     this.#trace(` is open, committed/end of buckets ${ends.join(', ')}`);
-    this.#tick(life, store);
-    this.onOpen();
+    for (const group of store.groups()) this.#watch(group);
+    const addReplica = store.addReplica.bind(store);
+    store.addReplica = async (plan) => {
+      const group = await addReplica(plan);
+      this.#watch(group);
+      return group;
+    };
+    return store;
+  }
+
+  #log(): ClusterLog {
+    const tell = (facts: object, sentence: string): void => {
+      this.#trace(`: ${sentence} ${JSON.stringify(facts)}`);
+    };
+    return {
+      info: tell,
+      warn: tell,
+      error: (facts, sentence) => {
+        tell(facts, sentence);
+        const { err, reason } = facts as { readonly err?: Error; readonly reason?: string };
+        if (this.diskFault === null && this.damage === null) {
+          this.#world.time.fail(
+            new Error(`member ${String(this.number)}: ${sentence}: ${reason ?? String(err)}`, {
+              cause: err,
+            }),
+          );
+        }
+      },
+    };
+  }
+
+  #refuses({ message }: Error): void {
+    if (this.#refusals.has(message)) return;
+    this.#refusals.add(message);
+    this.#trace(` refuses messages: ${message}`);
   }
 
   #watch(group: RaftGroup): void {
@@ -267,57 +365,34 @@ export class SimulatedMember {
       this.#trace(` ${state} bucket ${String(bucket)}, term ${String(group.core.term)}`);
       onStateChange(state);
     };
-  }
-
-  #tick(life: Life, store: Store): void {
-    // No two clocks run alike.
-    const every = TICK_MS * (0.95 + this.#random.below(100) / 1000);
-    const next = (): void => {
-      this.#world.time.after(every, life, () => {
-        next();
-        for (const group of store.groups()) {
-          group.tick();
-          this.#look(group.log.bucket);
-        }
-      });
+    const [tick, receive] = [group.tick.bind(group), group.receive.bind(group)];
+    group.tick = (): void => {
+      tick();
+      this.#look(group);
     };
-    next();
+    group.receive = (received): void => {
+      receive(received);
+      this.#look(group);
+    };
   }
 
-  #look(bucket: number): void {
-    const group = this.group(bucket);
-    if (group?.core.role !== 'leader') return;
-    if (this.#world.truth.leads(this.number, bucket, group.core.term)) {
-      this.#trace(` is elected for bucket ${String(bucket)} in term ${String(group.core.term)}`);
+  #look({ core, log, replicaId }: RaftGroup): void {
+    if (core.role !== 'leader') return;
+    if (this.#world.truth.leads(replicaId, log.bucket, core.term)) {
+      this.#trace(` is elected for bucket ${String(log.bucket)} in term ${String(core.term)}`);
     }
   }
 
-  #host(life: Life): GroupHost {
-    const world = this.#world;
-    return {
-      random: seededRandom(this.#random.below(2 ** 31)),
-      send: (bucket, message, frames) => {
-        if (life.isDead) return;
-        const bytes = encodeMessage(bucket, message, frames);
-        const to = world.memberOf(message.to);
-        world.traceMessage(this.number, to, bytes, `bucket ${String(bucket)} ${message.kind}`);
-        world.network.send(this.number, to, bytes);
+  #freshDisk(seed: number): SimulatedFileSystem {
+    return new SimulatedFileSystem({
+      capacityBytes: Infinity,
+      seed,
+      schedule: (run) => {
+        const delayMs = 0.02 + (this.#random.below(1000) / 1000) * (DISK_MS + this.diskDelayMs);
+        this.#world.time.after(delayMs, this.life, run);
       },
-      pull: (group, from, commit) => {
-        this.pull(group, from, commit);
-      },
-      diverged: (group, reason) => {
-        this.#world.time.fail(
-          new Error(
-            `member ${String(this.number)} diverges in bucket ${String(group.log.bucket)}: ${reason}`,
-          ),
-        );
-      },
-    };
+    });
   }
-
-  /** Replaced by the cluster, which knows the other members. */
-  pull: GroupHost['pull'] = () => undefined;
 
   #down(how: string): void {
     const { life } = this;
@@ -325,8 +400,10 @@ export class SimulatedMember {
     life.isDead = true;
     this.life = null;
     this.isClosing = false;
+    this.node = null;
     this.store = null;
     this.subscriptions = null;
+    this.#refusals = new Set();
     this.#trace(` ${how}`);
     this.onDown();
   }
@@ -335,3 +412,5 @@ export class SimulatedMember {
     this.#world.trace(`member ${String(this.number)}${what}`);
   }
 }
+
+export const addressOf = (number: number): string => `node-${String(number)}:1`;

@@ -22,24 +22,23 @@ export class SimulatedNetwork {
   lost = 0;
   readonly #time: VirtualTime;
   readonly #random: Random;
-  readonly #deliver: (to: number, bytes: Buffer) => void;
   readonly #cut = new Set<string>();
 
-  constructor(time: VirtualTime, random: Random, deliver: (to: number, bytes: Buffer) => void) {
+  constructor(time: VirtualTime, random: Random) {
     this.#time = time;
     this.#random = random;
-    this.#deliver = deliver;
   }
 
-  send(from: number, to: number, bytes: Buffer): void {
+  /** `arrive` is called once, or not, or twice. */
+  send(from: number, to: number, arrive: () => void): void {
     const { lossPercent, repeatPercent } = this.weather;
     this.sent += 1;
     if (this.#cut.has(way(from, to)) || this.#random.below(100) < lossPercent) {
       this.lost += 1;
       return;
     }
-    this.#post(from, to, bytes);
-    if (this.#random.below(100) < repeatPercent) this.#post(from, to, bytes);
+    this.#post(from, to, arrive);
+    if (this.#random.below(100) < repeatPercent) this.#post(from, to, arrive);
   }
 
   /** Nothing arrives from `from` at `to` any more, not even what is on its way. */
@@ -55,12 +54,18 @@ export class SimulatedNetwork {
     return this.#cut.has(way(from, to));
   }
 
-  #post(from: number, to: number, bytes: Buffer): void {
+  /** One that is not repeated, as of a connection: it arrives once, or not. */
+  request(from: number, to: number, arrive: () => void): void {
+    if (this.isCut(from, to)) return;
+    this.#post(from, to, arrive);
+  }
+
+  #post(from: number, to: number, arrive: () => void): void {
     const { delayMs } = this.weather;
     const longest = this.#random.below(50) === 0 ? 10 * delayMs : delayMs;
     const delay = 0.05 + (this.#random.below(1000) / 1000) * longest;
     this.#time.after(delay, null, () => {
-      if (!this.#cut.has(way(from, to))) this.#deliver(to, bytes);
+      if (!this.#cut.has(way(from, to))) arrive();
     });
   }
 }

@@ -10,6 +10,7 @@ import { streamPage, partitionPage } from '../../node/src/engine/testing/observe
 import { type ClientCounts, Clients } from './clients.ts';
 import { drawShape, SimulatedCluster } from './cluster.ts';
 import { Faults } from './faults.ts';
+import { Operator } from './operator.ts';
 
 /** Of faults; a run ends when the cluster has come to rest after that. */
 const FAULTS_MS = 10_000;
@@ -19,6 +20,8 @@ export interface SimulationReport extends ClientCounts {
   readonly seed: number;
   readonly simulatedMs: number;
   readonly members: number;
+  /** Of the assignment. */
+  readonly changes: number;
   readonly events: number;
   readonly messages: number;
   readonly copies: number;
@@ -56,23 +59,30 @@ export async function simulate(
   const shape = drawShape(seededRandom(seed ^ 0x2545f491));
   const cluster = new SimulatedCluster(seed, shape, options.tracesMessages ?? false);
   const clients = new Clients(cluster);
-  const faults = new Faults(cluster);
+  const operator = new Operator(cluster);
+  const faults = new Faults(cluster, operator);
   const rejected = (error: unknown): void => {
     cluster.time.fail(error);
   };
   process.on('unhandledRejection', rejected);
   try {
-    await cluster.time.run(() => new Simulation(cluster, clients, faults).run());
+    await cluster.time.run(() => new Simulation(cluster, clients, faults, operator).run());
   } catch (error) {
     const { lines, time } = cluster;
-    throw new SimulationFailure(seed, time.now, [...lines, cluster.describe()], error);
+    throw new SimulationFailure(
+      seed,
+      time.now,
+      [...lines, cluster.describe(), operator.unfinished ?? cluster.unsettled ?? 'settled'],
+      error,
+    );
   } finally {
     process.off('unhandledRejection', rejected);
   }
   return {
     seed,
     simulatedMs: cluster.time.now,
-    members: shape.members,
+    members: cluster.members.length,
+    changes: operator.changes,
     events: cluster.time.count,
     messages: cluster.network.sent,
     copies: cluster.copies,
@@ -87,8 +97,10 @@ class Simulation {
   readonly #cluster: SimulatedCluster;
   readonly #clients: Clients;
   readonly #faults: Faults;
+  readonly #operator: Operator;
 
-  constructor(cluster: SimulatedCluster, clients: Clients, faults: Faults) {
+  constructor(cluster: SimulatedCluster, clients: Clients, faults: Faults, operator: Operator) {
+    this.#operator = operator;
     this.#cluster = cluster;
     this.#clients = clients;
     this.#faults = faults;
@@ -107,16 +119,19 @@ class Simulation {
     ]);
     let isQuiet = false;
     const followers = Promise.all(this.#follow(() => isQuiet));
+    const operating = this.#operator.run();
     await this.#faults.runFor(FAULTS_MS);
     clients.isEnding = true;
     await this.#within('clients come to an end', busy);
     await this.#within('every bucket takes an append', this.#appendEverywhere());
     await this.#within('all members have the same', this.#settled());
     const lengths = cluster.truth.logs.map((log) => log.length);
+    this.#operator.isOver = true;
+    await operating;
     isQuiet = true;
     await this.#within('subscriptions deliver everything', followers);
     clients.checkFates();
-    for (const { store } of cluster.members) await this.#readAll(store as Store);
+    for (const { store } of cluster.staying) await this.#readAll(store as Store);
     await this.#within('members close', this.#closeAll());
     cluster.compareSegments(lengths);
   }
@@ -147,7 +162,8 @@ class Simulation {
   }
 
   async #settled(): Promise<void> {
-    while (!this.#cluster.isSettled) await this.#cluster.time.sleep(50);
+    while ((this.#operator.unfinished ?? this.#cluster.unsettled) !== null)
+      await this.#cluster.time.sleep(50);
   }
 
   async #within(what: string, work: Promise<unknown>): Promise<void> {
@@ -190,10 +206,8 @@ class Simulation {
 
   async #closeAll(): Promise<void> {
     const { members, time } = this.#cluster;
-    for (const member of members) {
-      member.onDown = (): void => undefined;
-      member.close();
-    }
+    this.#cluster.onDown = (): void => undefined;
+    for (const member of members) member.close();
     while (members.some(({ life }) => life !== null)) await time.sleep(10);
   }
 }

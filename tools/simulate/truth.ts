@@ -57,7 +57,7 @@ export class Truth {
   readonly streams: Map<string, TrueEvent[]> = new Map();
   /** Events by their payload, which is unlike any other's. */
   readonly byPayload: Map<string, TrueEvent[]> = new Map();
-  readonly #leaders = new Map<string, number>();
+  readonly #leaders = new Map<string, string>();
   readonly #now: () => number;
 
   constructor(bucketCount: number, now: () => number) {
@@ -107,14 +107,15 @@ export class Truth {
     assert.equal(crc, known.crc, `${where}, which is another one than was committed`);
   }
 
-  leads(member: number, bucket: number, term: number): boolean {
+  /** True when that is news. */
+  leads(replica: string, bucket: number, term: number): boolean {
     const key = `${String(bucket)}:${String(term)}`;
     const known = this.#leaders.get(key);
     assert(
-      known === undefined || known === member,
-      `members ${String(known)} and ${String(member)} lead bucket ${String(bucket)} in term ${String(term)}`,
+      known === undefined || known === replica,
+      `replicas ${String(known)} and ${replica} lead bucket ${String(bucket)} in term ${String(term)}`,
     );
-    this.#leaders.set(key, member);
+    this.#leaders.set(key, replica);
     return known === undefined;
   }
 

@@ -9,15 +9,20 @@
  * - The same events at the same times in the same order for the same seed: ties are resolved by age.
  */
 
+import { createRequire, syncBuiltinESMExports } from 'node:module';
+
 /** A process: from a start to a crash. */
 export class Life {
   readonly name: string;
+  /** No two clocks run alike: how long its intervals are for what they should be. */
+  readonly pace: number;
   isDead = false;
   /** Frozen until then. */
   frozenUntil = 0;
 
-  constructor(name: string) {
+  constructor(name: string, pace: number = 1) {
     this.name = name;
+    this.pace = pace;
   }
 }
 
@@ -54,6 +59,18 @@ const real = {
   setInterval: globalThis.setInterval,
   clearInterval: globalThis.clearInterval,
 };
+
+/** The same functions under another name, which modules import. */
+const timersPromises = createRequire(import.meta.url)('node:timers/promises') as Record<
+  'setTimeout' | 'setImmediate',
+  unknown
+>;
+const realPromises = {
+  setTimeout: timersPromises.setTimeout,
+  setImmediate: timersPromises.setImmediate,
+};
+const realNow = performance.now.bind(performance);
+const realTimeout = AbortSignal.timeout.bind(AbortSignal);
 
 /** Events that share one turn of the real event loop. */
 const BATCH = 64;
@@ -105,6 +122,10 @@ export class VirtualTime {
     } finally {
       this.#isOver = true;
       Object.assign(globalThis, real);
+      performance.now = realNow;
+      AbortSignal.timeout = realTimeout;
+      Object.assign(timersPromises, realPromises);
+      syncBuiltinESMExports();
     }
   }
 
@@ -147,7 +168,8 @@ export class VirtualTime {
       const made = new VirtualTimer();
       const life = this.#life;
       const arm = (): void => {
-        made.event = this.after(delayMs, life, () => {
+        const paceMs = repeats ? delayMs * (life?.pace ?? 1) : delayMs;
+        made.event = this.after(paceMs, life, () => {
           if (repeats) arm();
           run();
         });
@@ -168,6 +190,38 @@ export class VirtualTime {
       clearImmediate: cancel,
       clearTimeout: cancel,
       clearInterval: cancel,
+    });
+    performance.now = () => this.now;
+    AbortSignal.timeout = (ms) => {
+      const controller = new AbortController();
+      this.after(ms, this.#life, () => {
+        controller.abort(new DOMException('no answer in time', 'TimeoutError'));
+      });
+      return controller.signal;
+    };
+    Object.assign(timersPromises, {
+      setTimeout: (delayMs: number, value: unknown, options?: { readonly signal?: AbortSignal }) =>
+        this.#delay(delayMs, value, options?.signal),
+      setImmediate: (value: unknown, options?: { readonly signal?: AbortSignal }) =>
+        this.#delay(0, value, options?.signal),
+    });
+    syncBuiltinESMExports();
+  }
+
+  #delay(delayMs: number, value: unknown, signal?: AbortSignal): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const refuse = (): void => {
+        reject(signal?.reason as Error);
+      };
+      if (signal?.aborted === true) {
+        refuse();
+        return;
+      }
+      signal?.addEventListener('abort', refuse, { once: true });
+      this.after(delayMs, this.#life, () => {
+        signal?.removeEventListener('abort', refuse);
+        resolve(value);
+      });
     });
   }
 
