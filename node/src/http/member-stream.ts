@@ -25,7 +25,9 @@ import { type Admission, HttpRefusal, requireMember, senderOf, statusOf } from '
 
 /** Requests that are not answered, and answers that are not taken. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
-/** An answer says that its request was taken. Where none comes soon, the member is told after so long. */
+/** What a member has on its way at most until it is told that it was taken. */
+const TELL_BYTES = 256 * 1024;
+const TELL_FRAMES = 64;
 const TELL_MS = 250;
 const KEEP_ALIVE_MS = 30_000;
 /** Whoever is told why, and does not close then, is cut off. */
@@ -50,6 +52,7 @@ export class MemberStream {
   /** Frames. */
   #taken = 0;
   #told = 0;
+  #untoldBytes = 0;
   #answers: Buffer[] = [];
   #isScheduled = false;
   #tellLater: NodeJS.Timeout | null = null;
@@ -113,8 +116,7 @@ export class MemberStream {
       case frameKinds.messages:
         admission.admitAgain(this.#sender);
         service.receive(body);
-        this.#taken += 1;
-        this.#schedule();
+        this.#tookFrame(body);
         return;
       case frameKinds.request:
         admission.admitAgain(this.#sender);
@@ -122,8 +124,7 @@ export class MemberStream {
         return;
       case frameKinds.sender:
         this.#rename(requireMember(senderOf(readSender(body))));
-        this.#taken += 1;
-        this.#tellSoon();
+        this.#tookFrame(body);
         return;
       default:
         throw new RangeError(`a frame of kind ${String(kind)}`);
@@ -140,10 +141,9 @@ export class MemberStream {
 
   #run(body: Buffer): void {
     const { id, number: bucket, rest } = readExchange(body);
-    this.#taken += 1;
+    this.#tookFrame(body);
     this.#runningBytes += body.length;
     this.#pause();
-    this.#tellSoon();
     this.#parts.service.runCommands(bucket, rest).then(
       (answer) => this.#answer(id, 200, answer, body.length),
       (error: unknown) => this.#failed(id, error as Error, body.length),
@@ -180,16 +180,24 @@ export class MemberStream {
     this.#answers = [];
     if (this.#told !== this.#taken) {
       this.#told = this.#taken;
+      this.#untoldBytes = 0;
       pieces.unshift(receivedFrame(this.#taken >>> 0));
     }
     if (pieces.length > 0) writePieces(this.#parts.socket, pieces);
   }
 
-  #tellSoon(): void {
-    this.#tellLater ??= setTimeout(() => {
-      this.#tellLater = null;
-      this.#schedule();
-    }, TELL_MS).unref();
+  /** The member is told with the next answer, when it has much on its way, or after a while: a write costs more than a frame. */
+  #tookFrame({ length }: Buffer): void {
+    this.#taken += 1;
+    this.#untoldBytes += length;
+    const isMuch = this.#untoldBytes >= TELL_BYTES || this.#taken - this.#told >= TELL_FRAMES;
+    if (isMuch) this.#schedule();
+    else if (this.#tellLater === null) {
+      this.#tellLater = setTimeout(() => {
+        this.#tellLater = null;
+        this.#schedule();
+      }, TELL_MS).unref();
+    }
   }
 
   get #pendingBytes(): number {

@@ -39,13 +39,25 @@ test('messages reach the service, their sender first, and the member is told', a
   await withServer(async (server, service) => {
     await using stream = await opened(server);
     stream.send(messages, 'a batch');
-    assert.equal(await stream.next(), 'received 1');
-    assert.deepEqual(service.senders, [SENDER, SENDER]);
-    // Of one chunk is told once.
     stream.socket.write(Buffer.concat([frameOf(messages, 'b'), frameOf(messages, 'c')]));
+    // Once, after a while.
     assert.equal(await stream.next(), 'received 3');
+    assert.deepEqual(service.senders, [SENDER, SENDER, SENDER, SENDER]);
     assert.deepEqual(service.batches.map(String), ['a batch', 'b', 'c']);
     assert.deepEqual(server.streams, { open: 1, refused: 0, lastReason: null });
+  });
+});
+
+test('a member that has sent much is told at once that it was taken', async () => {
+  await withServer(async (server) => {
+    await using stream = await opened(server);
+    for (let i = 0; i < 1000; i += 1) stream.send(messages, 'a batch');
+    const many = (await stream.next()).split(' ');
+    assert(many[0] === 'received' && Number(many[1]) < 1000, many.join(' '));
+    await using other = await opened(server, MEMBER, { lane: 'control' });
+    const large = Buffer.concat([frameOf(messages, Buffer.alloc(300_000)), frameOf(messages, 'x')]);
+    other.socket.write(large.subarray(0, -1));
+    assert.equal(await other.next(), 'received 1');
   });
 });
 

@@ -3,7 +3,7 @@
  * stand before them.
  *
  * Invariants
- * - At most `batchesMax` batches are untaken; what is sent meanwhile gathers, and leaves in one batch.
+ * - At most `batchesMax` batches and about `bytesMax` bytes are untaken; what is sent meanwhile gathers, and leaves in one batch.
  * - Messages of one turn of the event loop leave together. No timer delays a message while the peer takes what it is sent.
  * - Batches arrive in the order in which they were made.
  * - What was on its way when the stream ended is lost: Raft repeats what matters.
@@ -15,7 +15,9 @@ import { FRAME_HEAD_BYTES, frameKinds, writeFrameHead } from './stream-format.ts
 const BATCH_BYTES = 1024 * 1024;
 
 export interface LaneOptions extends PeerLinkOptions {
+  /** What may be on its way. */
   readonly batchesMax: number;
+  readonly bytesMax: number;
   readonly queueBytesMax: number;
 }
 
@@ -33,6 +35,7 @@ export interface LaneStatistics {
 
 export class Lane {
   readonly #batchesMax: number;
+  readonly #bytesMax: number;
   readonly #queue: MessageQueue;
   readonly #link: PeerLink;
   #isScheduled = false;
@@ -45,6 +48,7 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#batchesMax = options.batchesMax;
+    this.#bytesMax = options.bytesMax;
     this.#queue = new MessageQueue(options.queueBytesMax);
     this.#link = new PeerLink(options, {
       ready: () => this.#flush(),
@@ -68,7 +72,7 @@ export class Lane {
   send(message: Buffer): void {
     if (this.#isClosed) return;
     this.#queue.add(message);
-    if (this.#isScheduled || this.#link.untaken >= this.#batchesMax) return;
+    if (this.#isScheduled || !this.#mayLeave) return;
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
@@ -82,13 +86,18 @@ export class Lane {
     this.#link.close();
   }
 
+  get #mayLeave(): boolean {
+    const { untaken, untakenBytes } = this.#link;
+    return untaken < this.#batchesMax && untakenBytes < this.#bytesMax;
+  }
+
   #flush(): void {
     if (this.#isClosed || this.#queue.isEmpty) return;
     if (!this.#link.isOpen) {
       this.#link.wake();
       return;
     }
-    while (this.#link.untaken < this.#batchesMax) {
+    while (this.#mayLeave) {
       const { bytes, count } = this.#queue.take(BATCH_BYTES, FRAME_HEAD_BYTES);
       if (count === 0) return;
       const bodyBytes = bytes.length - FRAME_HEAD_BYTES;

@@ -44,6 +44,9 @@ const append = (): WireMessage => ({
 const kinds = ({ messages }: FakeBatch): string[] => messages.map(({ kind }) => kind);
 const never = new AbortController().signal;
 
+/** Few enough to see what waits behind them. */
+const TWO_BATCHES = { limits: { batchesMax: 2 } };
+
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 async function withPeer(
@@ -137,7 +140,23 @@ test('entries that nobody takes do not hold up heartbeats', async () => {
     first.take();
     assert.deepEqual(kinds(await peer.batch()), ['appendReply', 'appendReply']);
     second.take();
-  });
+  }, TWO_BATCHES);
+});
+
+test('bytes on their way are bounded, too', async () => {
+  await withPeer(
+    async (network, peer) => {
+      network.send(0, append(), Buffer.alloc(0));
+      const first = await peer.batch();
+      network.send(0, reply(1), null);
+      network.send(0, heartbeat(1), null);
+      assert.deepEqual(kinds(await peer.batch()), ['heartbeat']);
+      assert.equal(peer.pending, 0);
+      first.take();
+      assert.deepEqual(kinds(await peer.batch()), ['appendReply']);
+    },
+    { limits: { batchBytesMax: 40 } },
+  );
 });
 
 test('what waits for a silent peer is bounded, the oldest gives way', async () => {
@@ -154,7 +173,7 @@ test('what waits for a silent peer is bounded, the oldest gives way', async () =
       assert.deepEqual(messages.at(-1), reply(1000));
       assert.equal(network.statistics().get('there')?.dropped, 973);
     },
-    { limits: { queueBytesMax: 1000 } },
+    { limits: { ...TWO_BATCHES.limits, queueBytesMax: 1000 } },
   );
 });
 

@@ -212,7 +212,15 @@ export class PeerNetwork implements GroupHost, PeerRequests {
 }
 
 function headersOf(sender: Sender, secret: string | null): readonly string[] {
-  const { member, cluster, boot, starts = [], bucketCount, partitionCount, isDraining = false } = sender;
+  const {
+    member,
+    cluster,
+    boot,
+    starts = [],
+    bucketCount,
+    partitionCount,
+    isDraining = false,
+  } = sender;
   return [
     ...[clusterHeaders.member, member],
     ...[clusterHeaders.boot, String(boot)],

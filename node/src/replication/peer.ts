@@ -14,6 +14,9 @@ import { RequestLane } from './request-lane.ts';
 export interface PeerLimits {
   /** Messages with entries that wait for one peer. */
   readonly queueBytesMax: number;
+  /** Batches of messages that are on their way, of each lane; bytes of those with entries. */
+  readonly batchesMax: number;
+  readonly batchBytesMax: number;
   readonly connectMs: number;
   /** How long it may be silent about what it is sent: votes and heartbeats, entries, commands. */
   readonly controlAnswerMs: number;
@@ -25,6 +28,8 @@ export interface PeerLimits {
 
 export const defaultPeerLimits: PeerLimits = {
   queueBytesMax: 16 * 1024 * 1024,
+  batchesMax: 256,
+  batchBytesMax: 4 * 1024 * 1024,
   connectMs: 1000,
   controlAnswerMs: 2000,
   dataAnswerMs: 10_000,
@@ -57,15 +62,15 @@ export class Peer {
   constructor(address: string, identity: () => readonly string[], limits: PeerLimits) {
     this.address = address;
     this.#identity = identity;
-    const { connectMs, connections, queueBytesMax } = limits;
+    const { connectMs, connections, queueBytesMax, batchesMax, batchBytesMax } = limits;
     const link = { address, identity, connectMs };
     this.#control = new Lane({
       ...{ ...link, lane: 'control', answerMs: limits.controlAnswerMs },
-      ...{ batchesMax: 1, queueBytesMax: CONTROL_QUEUE_BYTES },
+      ...{ batchesMax, bytesMax: CONTROL_QUEUE_BYTES, queueBytesMax: CONTROL_QUEUE_BYTES },
     });
     this.#data = new Lane({
       ...{ ...link, lane: 'data', answerMs: limits.dataAnswerMs },
-      ...{ batchesMax: 2, queueBytesMax },
+      ...{ batchesMax, bytesMax: batchBytesMax, queueBytesMax },
     });
     const commands = { ...link, answerMs: limits.commandAnswerMs };
     this.#appends = new RequestLane({ ...commands, lane: 'appends' });
