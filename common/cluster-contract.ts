@@ -66,6 +66,8 @@ export interface ReplicaStatus {
   /** Member ids in the configuration in force. */
   readonly voters: readonly string[];
   readonly learners: readonly string[];
+  /** While voters change: both sets decide. */
+  readonly joint?: { readonly incoming: readonly string[]; readonly outgoing: readonly string[] };
   readonly health: 'ok' | 'quarantined';
   /** A leader's view of its followers: entries that they lack, by member id. */
   readonly lag: Readonly<Record<string, number>>;

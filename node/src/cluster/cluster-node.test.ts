@@ -166,6 +166,10 @@ describe('the leader of a bucket', () => {
     assert.equal(node.leaderOf(0), null);
     group = { state: 'leading', leader: 'own' };
     assert.equal(node.leaderOf(0), members[1]?.id);
+    // One that was damaged when it was opened hears of nobody.
+    group = { state: 'starting', leader: null };
+    assert.equal(node.leaderOf(0), assignment.buckets[0]?.preferred);
+    assert(node.lacksBuckets);
     // No replica of it is here, and nobody has told of a leader.
     assert.equal(node.leaderOf(1), assignment.buckets[1]?.preferred);
     await node.close();

@@ -42,7 +42,7 @@ import { Drain } from './drain.ts';
 import { drainStatus } from './drain-status.ts';
 import { handOver } from './hand-over.ts';
 import { introduce, rollBackOf } from './introduction.ts';
-import { LeaderPreference } from './leader-preference.ts';
+import { FirstLeaders, LeaderPreference } from './leader-preference.ts';
 import { LeaderWatch } from './leader-watch.ts';
 import { type Majority, MajorityWatch } from './majority-watch.ts';
 import { MemberDirectory } from './member-directory.ts';
@@ -103,6 +103,9 @@ const healingLog =
     else log.warn(facts, 'a quarantined bucket could not be healed, it is tried again');
   };
 
+/** One that was damaged when it was opened hears nothing of its group until it has healed. */
+const takesPart = (group: RaftGroup): boolean => isHolder(group) && group.state !== 'starting';
+
 const TICKS_PER_SECOND = 1000 / TICK_MS;
 
 const NOBODY: Pick<GroupStore, 'group' | 'groups'> = { group: () => undefined, groups: () => [] };
@@ -130,10 +133,8 @@ export class ClusterNode implements MemberService, ClusterView {
   #moves: MoveDriver | null = null;
   #ticker: Ticker | null = null;
   #ticks = 0;
-  readonly #preference = new LeaderPreference((bucket) => {
-    const preferred = this.#directory?.preferredReplica(bucket) ?? null;
-    return preferred !== null && this.#isWilling(bucket, preferred) ? preferred : null;
-  });
+  readonly #preference = new LeaderPreference((bucket) => this.#preferred(bucket));
+  readonly #firstLeaders = new FirstLeaders((bucket) => this.#preferred(bucket));
   readonly #tally = new LeaderTally();
   readonly #majorities = new MajorityWatch();
   readonly #drain = new Drain({
@@ -298,7 +299,7 @@ export class ClusterNode implements MemberService, ClusterView {
 
   leaderOf(bucket: number): string | null {
     const group = this.#store.group(bucket);
-    if (group === undefined || !isHolder(group)) {
+    if (group === undefined || !takesPart(group)) {
       return this.#members.leaderOf(bucket) ?? this.assignment.buckets[bucket]?.preferred ?? null;
     }
     if (group.state === 'leading') return this.self.id;
@@ -325,7 +326,7 @@ export class ClusterNode implements MemberService, ClusterView {
 
   #holds(bucket: number): boolean {
     const group = this.#store.group(bucket);
-    return group !== undefined && isHolder(group);
+    return group !== undefined && takesPart(group);
   }
 
   admit(sender: Sender): void {
@@ -477,6 +478,12 @@ export class ClusterNode implements MemberService, ClusterView {
     }
   }
 
+  /** The replica that should lead a bucket, unless its member wants to lead nothing. */
+  #preferred(bucket: number): ReplicaId | null {
+    const preferred = this.#directory?.preferredReplica(bucket) ?? null;
+    return preferred !== null && this.#isWilling(bucket, preferred) ? preferred : null;
+  }
+
   #isWilling(bucket: number, replica: ReplicaId): boolean {
     const member = this.#directory?.memberOf(bucket, replica) ?? null;
     if (member === this.#identity.memberId) return !this.#drain.isOn;
@@ -496,14 +503,15 @@ export class ClusterNode implements MemberService, ClusterView {
   }
 
   *#ticking(): Generator<RaftGroup> {
+    this.#ticks += 1;
     for (const group of this.#store.groups()) {
       this.#tally.look(group);
       this.#majorities.look(group);
+      this.#firstLeaders.look(group, this.#ticks);
       yield group;
     }
     this.#leaders.look();
     this.#drain.look();
-    this.#ticks += 1;
     if (this.#ticks % TICKS_PER_STEP === 0) this.#moves?.look();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
     this.#moves?.tend();

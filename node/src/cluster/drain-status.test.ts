@@ -66,6 +66,21 @@ test('a majority of the others must be there, whole, close, and about to stay', 
   assert.deepEqual(reasons(own, [status('m1', leader(two)), second]), lacking);
 });
 
+test('while voters change, both majorities must be there', () => {
+  const joint = { incoming: ['m3', 'm4', 'm5'], outgoing: VOTERS };
+  const all = ['m0', 'm1', 'm2', 'm3', 'm4', 'm5'];
+  const near = Object.fromEntries(all.map((id) => [id, 0]));
+  const streams = Object.fromEntries(all.map((id) => [id, 'stream' as const]));
+  const first = status('m1', leader({ voters: all, joint, lag: near, progress: streams }));
+  const [second, third, fourth] = ['m2', 'm3', 'm4'].map((id) => status(id, replica()));
+  assert(second !== undefined && third !== undefined && fourth !== undefined);
+  const lacking = ['1 of the others are up to date, a majority is 2'];
+  // A majority of all, and none of those to come.
+  assert.deepEqual(reasons(replica(), [first, second, third]), lacking);
+  assert.deepEqual(reasons(replica(), [first, third, fourth]), lacking);
+  assert.deepEqual(reasons(replica(), [first, second, third, fourth]), []);
+});
+
 test('who leads is what the latest term says', () => {
   const nobody = ['none of the others leads it'];
   assert.deepEqual(reasons(replica(), [status('m1', replica()), status('m2', replica())]), nobody);

@@ -44,16 +44,19 @@ function blockOf(
     .filter(({ replica }) => isLeader(replica) && replica.term >= term)
     .sort((a, b) => b.replica.term - a.replica.term)[0];
   if (leader === undefined) return 'none of the others leads it';
-  const { voters } = leader.replica;
+  const upToDate = told
+    .filter((each) => each.status.member !== own && isUpToDate(each, leader.replica))
+    .map(({ status }) => status.member);
+  const { voters, joint } = leader.replica;
+  const sets = joint === undefined ? [voters] : [joint.incoming, joint.outgoing];
+  return sets.map((set) => lackOf(set, upToDate)).find((lack) => lack !== null) ?? null;
+}
+
+function lackOf(voters: readonly string[], upToDate: readonly string[]): string | null {
   const need = majority(voters.length);
-  const upToDate = told.filter(
-    (each) =>
-      each.status.member !== own &&
-      voters.includes(each.status.member) &&
-      isUpToDate(each, leader.replica),
-  );
-  if (upToDate.length >= need) return null;
-  return `${upToDate.length} of the others are up to date, a majority is ${need}`;
+  const count = voters.filter((id) => upToDate.includes(id)).length;
+  if (count >= need) return null;
+  return `${count} of the others are up to date, a majority is ${need}`;
 }
 
 /** One that is about to stop as well is no help. */

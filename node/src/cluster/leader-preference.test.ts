@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { LeaderPreference, type PreferenceGroup } from './leader-preference.ts';
+import { FirstLeaders, LeaderPreference, type PreferenceGroup } from './leader-preference.ts';
 
 /** A group led by `own` whose follower `other` is as the test says. */
 class FakeGroup implements PreferenceGroup {
@@ -32,6 +32,35 @@ class FakeGroup implements PreferenceGroup {
 const looks = (preference: LeaderPreference, groups: readonly FakeGroup[], count: number): void => {
   for (let i = 0; i < count; i += 1) preference.look(groups);
 };
+
+test('the preferred replica of a new group asks for votes until there is a leader; the others wait', () => {
+  const group = (bucket: number) => ({
+    log: { bucket },
+    replicaId: 'own',
+    leader: null as string | null,
+    core: { term: 0, isReluctant: false },
+    asked: 0,
+    campaign(): void {
+      this.asked += 1;
+    },
+  });
+  const [own, others, nobodys] = [group(0), group(1), group(2)];
+  const first = new FirstLeaders((bucket) => ['own', 'other', null][bucket] ?? null);
+  const look = (tick: number): void => {
+    for (const each of [own, others, nobodys]) first.look(each, tick);
+  };
+  for (let tick = 1; tick <= 8; tick += 1) look(tick);
+  assert.deepEqual([own.asked, others.asked, nobodys.asked], [2, 0, 0]);
+  const reluctant = (): boolean[] => [own, others, nobodys].map(({ core }) => core.isReluctant);
+  assert.deepEqual(reluctant(), [false, true, false]);
+  own.core.term = 1;
+  others.leader = 'other';
+  // What others have set is left alone.
+  nobodys.core = { term: 1, isReluctant: true };
+  for (let tick = 9; tick <= 16; tick += 1) look(tick);
+  assert.deepEqual(reluctant(), [false, false, true]);
+  assert.equal(own.asked, 2);
+});
 
 test('a preferred replica that is well for ten looks is given the lead, once', () => {
   const group = new FakeGroup(0);

@@ -30,6 +30,46 @@ export interface PreferenceGroup {
   transfer(to: ReplicaId): void;
 }
 
+/** A group that has never had a leader, as far as this needs it. */
+export interface LeaderlessGroup {
+  readonly log: { readonly bucket: number };
+  readonly replicaId: ReplicaId;
+  readonly leader: ReplicaId | null;
+  readonly core: { readonly term: number; isReluctant: boolean };
+  campaign(): void;
+}
+
+/** Ticks after which a preferred replica asks for votes again: the others may not have started yet. */
+const FIRST_ASK_TICKS = 4;
+
+/**
+ * Has the preferred replicas of new groups lead from the first moment on: they ask for votes at once, the others only when the
+ * preferred one is not heard of for some election timeouts.
+ */
+export class FirstLeaders {
+  readonly #preferredOf: (bucket: number) => ReplicaId | null;
+  readonly #waiting = new Set<LeaderlessGroup>();
+
+  constructor(preferredOf: (bucket: number) => ReplicaId | null) {
+    this.#preferredOf = preferredOf;
+  }
+
+  /** To be called at every tick, numbered from 1. */
+  look(group: LeaderlessGroup, tick: number): void {
+    if (group.core.term > 0 || group.leader !== null) {
+      if (this.#waiting.delete(group)) group.core.isReluctant = false;
+      return;
+    }
+    const preferred = this.#preferredOf(group.log.bucket);
+    if (preferred === group.replicaId) {
+      if (tick % FIRST_ASK_TICKS === 1) group.campaign();
+    } else if (preferred !== null && !this.#waiting.has(group)) {
+      this.#waiting.add(group);
+      group.core.isReluctant = true;
+    }
+  }
+}
+
 /** Looks in a row at which a preferred replica must have been well. */
 const WELL_LOOKS = 10;
 /** Looks during which a bucket that was handed over is left alone. */

@@ -30,6 +30,9 @@ export function replicaStatus(
     last: log.endIndex,
     voters: [...new Set([...voters, ...outgoing])].map(nameOf),
     learners: learners.map(nameOf),
+    ...(outgoing.length > 0 && {
+      joint: { incoming: voters.map(nameOf), outgoing: outgoing.map(nameOf) },
+    }),
     health: log.quarantined ? 'quarantined' : 'ok',
     lag: lagOf(group, nameOf),
     ...committedOf(core),

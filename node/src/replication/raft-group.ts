@@ -256,6 +256,11 @@ export class RaftGroup implements ReplicatedLog {
     this.#host.send(this.log.bucket, message, null);
   }
 
+  /** Asks for votes now. */
+  campaign(): void {
+    if (this.#state === 'following') this.#step({ kind: 'campaign' });
+  }
+
   transfer(to: ReplicaId): void {
     this.#step({ kind: 'transfer', to });
   }

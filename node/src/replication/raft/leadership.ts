@@ -42,6 +42,8 @@ export class Leadership {
   readonly #reads = new WaitingReads();
   #progress = new Map<ReplicaId, Progress>();
   #transferTo: ReplicaId | null = null;
+  /** It leaves with the change that is under way, and has tried to hand over before. */
+  #hasOffered = false;
   /** Number of the last heartbeat. */
   #round = 0;
 
@@ -104,6 +106,7 @@ export class Leadership {
 
   /** Whether a majority was heard of since the last time this was asked. A transfer that has not come about ends. */
   checkQuorum(): boolean {
+    const hasWaited = this.#transferTo !== null;
     this.#transferTo = null;
     const active = quorumValue(this.#context.configuration, (id) =>
       id === this.#context.id ? 1 : Number(this.#progress.get(id)?.isActive ?? false),
@@ -112,6 +115,7 @@ export class Leadership {
       progress.wasActive = progress.isActive;
       progress.isActive = false;
     }
+    if (active > 0 && hasWaited) this.#continueChange();
     return active > 0;
   }
 
@@ -284,9 +288,40 @@ export class Leadership {
     const { isSettled, configuration, id } = this.#context;
     if (!isSettled) return;
     if (isJoint(configuration)) {
+      if (!configuration.voters.includes(id) && this.#offerFirst()) return;
       this.#context.perform({ kind: 'configure', configuration: finalStep(configuration) });
     } else if (!isVoter(configuration, id)) {
+      // Who has everything need not wait until it misses a leader.
+      this.#transferTo = this.#heir();
+      this.#completeTransfer();
       this.#context.stepDown();
     }
+  }
+
+  /**
+   * A leader that leaves has one of those who stay take the last step, so that the group is never without one. False where it has
+   * to be taken here: nobody is there, or it has come to nothing before.
+   */
+  #offerFirst(): boolean {
+    if (this.#transferTo !== null) return true;
+    const heir = this.#hasOffered ? null : this.#heir();
+    if (heir === null) return false;
+    this.#hasOffered = true;
+    this.#transferTo = heir;
+    this.#completeTransfer();
+    return true;
+  }
+
+  /** The voter to come that answers and has most of the log. */
+  #heir(): ReplicaId | null {
+    let heir: ReplicaId | null = null;
+    let most = -1;
+    for (const to of this.#context.configuration.voters) {
+      const progress = this.#progress.get(to);
+      if (progress?.isActive !== true || progress.match <= most) continue;
+      heir = to;
+      most = progress.match;
+    }
+    return heir;
   }
 }
