@@ -90,8 +90,8 @@ export class BucketWriter {
   readonly #context: WriterContext;
   readonly #queue: Pending[] = [];
   readonly #loading = new Map<string, Promise<void>>();
-  readonly #inFlight: InFlight[] = [];
-  /** Entries of `#inFlight` before this one are applied; cut away now and then. */
+  readonly #inFlight: (InFlight | undefined)[] = [];
+  /** Entries of `#inFlight` before this one are applied and gone; their places are cut away now and then. */
   #inFlightStart = 0;
   readonly #idsInFlight = new Map<string, IdInFlight>();
   #draining = false;
@@ -172,6 +172,7 @@ export class BucketWriter {
     this.#inFlightStart = 0;
     this.#idsInFlight.clear();
     for (const frame of inFlight) {
+      if (frame === undefined) continue;
       this.#context.budget.bytes -= frame.bytes;
       for (const head of frame.heads) {
         head.version = head.appliedVersion;
@@ -200,6 +201,7 @@ export class BucketWriter {
       this.#context.heads.follow(bytes, at, (streamId) => this.#loading.has(keyText(streamId)));
       return;
     }
+    this.#inFlight[this.#inFlightStart] = undefined;
     this.#inFlightStart += 1;
     if (this.#inFlightStart > 1024 && this.#inFlightStart * 2 > this.#inFlight.length) {
       this.#inFlight.splice(0, this.#inFlightStart);

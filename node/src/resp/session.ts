@@ -293,8 +293,10 @@ export class Session {
       this.#answerAppend(slot);
       this.#unanswered -= 1;
       this.#unansweredBytes -= slot.bytes;
-      slot = slot.next;
-      this.#oldest = slot;
+      this.#oldest = slot.next;
+      // One that has grown old would keep all that came after it from being collected young.
+      slot.next = null;
+      slot = this.#oldest;
       if (this.#out !== null && this.#out.length >= FLUSH_BYTES) this.#flush();
     }
     if (slot === null) this.#newest = null;
