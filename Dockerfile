@@ -30,5 +30,6 @@ VOLUME /data
 EXPOSE 9090 9290
 # Signals reach the node itself; it stops in order within a few seconds.
 STOPSIGNAL SIGTERM
-# 32 MiB of young generation: 100 MB less memory than the default on large machines, at the same speed.
-ENTRYPOINT ["node", "--max-semi-space-size=32", "/app/bin/sierradb.cjs"]
+# 32 MiB of young generation: 100 MB less memory than the default on large machines, at the same speed. A small heap is
+# not collected as a whole every second or two: that took a sixth of the CPU of an append.
+ENTRYPOINT ["node", "--max-semi-space-size=32", "--initial-old-space-size=128", "/app/bin/sierradb.cjs"]

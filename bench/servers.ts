@@ -210,7 +210,8 @@ export async function startNode(
   const profile =
     profileFolder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profileFolder)}`];
   const inspector = inspect ? [`--inspect=127.0.0.1:${String(inspectorPort)}`] : [];
-  const nodeFlags = ['--max-semi-space-size=32', ...profile, ...inspector];
+  const heap = ['--max-semi-space-size=32', '--initial-old-space-size=128'];
+  const nodeFlags = [...heap, ...profile, ...inspector];
   const command = [process.execPath, ...nodeFlags, mainFile, ...flags];
   // Only a process that ends by itself writes its profile.
   const ending = profileFolder === null ? 'SIGKILL' : 'SIGTERM';
