@@ -64,6 +64,22 @@ async function appendOnce(client: Redis, stream: string): Promise<void> {
   }
 }
 
+/** Of an append with one event, under `append.max_bytes`. */
+const LARGEST_BYTES = 16 * 1024 * 1024 - 1024;
+const isLarge = (value: unknown): value is Buffer =>
+  Buffer.isBuffer(value) && value.length === LARGEST_BYTES;
+
+/** Leaders may change. */
+async function retried(call: () => Promise<unknown>): Promise<unknown> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (!/^TRYAGAIN/.test((error as Error).message)) throw error;
+    }
+  }
+}
+
 /** Looks until it holds; a test that waits in vain is ended by the runner. */
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await delay(50);
@@ -84,7 +100,7 @@ async function isCaughtUp(cluster: ClusterProcesses, index: number): Promise<boo
   return leaders.length === counts.bucketCount && own === led && lags.every((lag) => lag === 0);
 }
 
-describe('three nodes', { timeout: 60_000 }, () => {
+describe('three nodes', { timeout: 120_000 }, () => {
   it('serve every command anywhere, and go on when one is killed', async () => {
     await using cluster = await ClusterProcesses.start(3);
     using clients = new Clients();
@@ -118,6 +134,30 @@ describe('three nodes', { timeout: 60_000 }, () => {
     assert.deepEqual(await clients.versions(cluster.node(first)), allAre(4));
     const { boot } = await cluster.status(victim);
     assert.equal(boot, 2);
+  });
+
+  it('take the largest append through every node, and who was away gets it', async () => {
+    await using cluster = await ClusterProcesses.start(3);
+    using clients = new Clients();
+    await clients.append(cluster.node(0));
+    cluster.node(2).kill();
+    await cluster.node(2).exited;
+    const payload = Buffer.alloc(LARGEST_BYTES, 'x');
+    const large = streams.slice(0, 4);
+    for (const [i, stream] of large.entries()) {
+      const client = clients.of(cluster.node(i % 2));
+      await retried(() => client.call('EAPPEND', stream, 'E', 'PAYLOAD', payload));
+    }
+    await cluster.restart(2);
+    await until(() => isCaughtUp(cluster, 2));
+    for (const index of cluster.indices) {
+      const client = clients.of(cluster.node(index));
+      for (const stream of large) {
+        const page = await retried(() => client.callBuffer('ESCAN', stream, '1', '+'));
+        const found = (page as unknown[]).flat(Infinity).filter(isLarge);
+        assert.ok(found.length === 1 && found[0]?.equals(payload), `${stream} at ${index}`);
+      }
+    }
   });
 
   it('are the same cluster after all of them were stopped', async () => {
