@@ -128,7 +128,10 @@ function main() {
  */
 function start(given) {
   if (process.version !== `v${require(path.join(modules, 'node', 'package.json')).version}`) {
-    run(['--max-semi-space-size=32', '--initial-old-space-size=128', entry, ...given], process.cwd());
+    run(
+      ['--max-semi-space-size=32', '--initial-old-space-size=128', entry, ...given],
+      process.cwd(),
+    );
     return;
   }
   process.argv.splice(1, Infinity, entry, ...given);
