@@ -114,6 +114,10 @@ class Membership implements ClusterPart {
     return this.#node.peers.statistics();
   }
 
+  streamCounts(): ReturnType<ClusterPart['streamCounts']> {
+    return this.#server?.streams ?? { open: 0, refused: 0 };
+  }
+
   statistics(): ReturnType<ClusterPart['statistics']> {
     return this.#node.statistics();
   }

@@ -44,6 +44,7 @@ class RecordedParts implements NodeParts {
       formed: () => this.formed,
       isReady: () => this.hasLeaders,
       peerCounts: () => new Map(),
+      streamCounts: () => ({ open: 0, refused: 0 }),
       statistics: () => ({
         replicas: { leader: 1, follower: 0, candidate: 0, learner: 0 },
         ...{ leaderless: 0, electionsWon: 0, leaderChanges: 0, uncommitted: 0, lag: new Map() },

@@ -15,7 +15,7 @@ import type { StoreEnvironment, StoreOptions } from './engine/options.ts';
 import type { EventStore } from './engine/types.ts';
 import { openAdmin, type Admin } from './http/admin.ts';
 import { NodeMetrics } from './http/metrics.ts';
-import type { PeerCounts } from './http/peer-metrics.ts';
+import type { PeerCounts, StreamCounts } from './http/peer-metrics.ts';
 import type { NodeState } from './http/node-state.ts';
 import type { RespObserver } from './resp/observer.ts';
 import { StartError } from './start-error.ts';
@@ -45,6 +45,7 @@ export interface ClusterPart extends Pick<NodeParts, 'openStore' | 'openListener
   isReady(): boolean;
   /** What was sent to other members, by member id. */
   peerCounts(): ReadonlyMap<string, PeerCounts>;
+  streamCounts(): StreamCounts;
   /** What its replica groups do now. */
   statistics(): ClusterStatistics;
   /** Hands over what it leads; the store may be closed then. */
@@ -217,7 +218,10 @@ class SierraNode implements RunningNode {
     try {
       const cluster = await parts.openCluster(this.#config, { ...config, secret }, context);
       this.#cluster = cluster;
-      this.#metrics.peers.watch(() => cluster.peerCounts());
+      this.#metrics.peers.watch(
+        () => cluster.peerCounts(),
+        () => cluster.streamCounts(),
+      );
       this.#metrics.cluster.watch(() => cluster.statistics());
     } catch (error) {
       throw StartError.ofDirectory(error, directory);

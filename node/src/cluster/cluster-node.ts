@@ -184,6 +184,9 @@ export class ClusterNode implements MemberService, ClusterView {
       addressOf: (member) => (member.includes(':') ? member : this.#addressOf(member)),
       random: options.random,
       healing: { onEvent: healingLog(options.log) },
+      onRefused: (member, reason) => {
+        options.log.warn({ member, reason }, 'a member takes no messages of this one');
+      },
       onDiverged: ({ log }, reason) => {
         options.log.error({ bucket: log.bucket, reason }, 'a log does not continue its leader’s');
       },

@@ -82,7 +82,10 @@ describe('requests to other members', () => {
     const isOfPeers = (line: string): boolean => /^sierradb_peer_/.test(line);
     assert.deepEqual((await linesOf(metrics.registry)).filter(isOfPeers), []);
     const counts = { requests: 3, messages: 40, bytes: 5000, failures: 1, dropped: 2 };
-    metrics.peers.watch(() => new Map([['m2', counts]]));
+    metrics.peers.watch(
+      () => new Map([['m2', counts]]),
+      () => ({ open: 8, refused: 2 }),
+    );
     await linesOf(metrics.registry);
     assert.deepEqual((await linesOf(metrics.registry)).filter(isOfPeers), [
       'sierradb_peer_requests_total{member="m2"} 3',
@@ -90,6 +93,8 @@ describe('requests to other members', () => {
       'sierradb_peer_bytes_total{member="m2"} 5000',
       'sierradb_peer_failures_total{member="m2"} 1',
       'sierradb_peer_dropped_total{member="m2"} 2',
+      'sierradb_peer_streams 8',
+      'sierradb_peer_streams_refused_total 2',
     ]);
   });
 });

@@ -19,6 +19,8 @@ export interface LaneOptions extends PeerLinkOptions {
   readonly batchesMax: number;
   readonly bytesMax: number;
   readonly queueBytesMax: number;
+  /** The member has said why it takes nothing. */
+  readonly onRefused: (reason: string) => void;
 }
 
 export interface LaneStatistics {
@@ -34,6 +36,7 @@ export interface LaneStatistics {
 }
 
 export class Lane {
+  readonly #onRefused: (reason: string) => void;
   readonly #batchesMax: number;
   readonly #bytesMax: number;
   readonly #queue: MessageQueue;
@@ -47,6 +50,7 @@ export class Lane {
   #lastFailure: string | null = null;
 
   constructor(options: LaneOptions) {
+    this.#onRefused = options.onRefused;
     this.#batchesMax = options.batchesMax;
     this.#bytesMax = options.bytesMax;
     this.#queue = new MessageQueue(options.queueBytesMax);
@@ -109,8 +113,9 @@ export class Lane {
     }
   }
 
-  #failed({ reason }: LinkFailure): void {
+  #failed({ reason, status }: LinkFailure): void {
     this.#failures += 1;
     this.#lastFailure = reason;
+    if (status !== null) this.#onRefused(reason);
   }
 }

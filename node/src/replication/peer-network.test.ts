@@ -242,19 +242,25 @@ test('a silent peer is given up, and tried again', async () => {
 });
 
 test('a refused stream is counted with its reason, and tried again', async () => {
-  await withPeer(async (network, peer) => {
-    peer.refusal = { status: 409, reason: 'another cluster' };
-    network.send(0, heartbeat(1), null);
-    while (failures(network) !== 1) await turn();
-    assert.equal(network.statistics().get('there')?.lastFailure, 'another cluster');
-    peer.refusal = null;
-    const { messages, stream, take } = await peer.batch();
-    assert.deepEqual(messages, [heartbeat(1)]);
-    take();
-    stream.refuse(409, 'not a member any more');
-    while (failures(network) !== 2) await turn();
-    assert.equal(network.statistics().get('there')?.lastFailure, 'not a member any more');
-  });
+  const told: string[] = [];
+  const onRefused = (member: string, reason: string): unknown => told.push(`${member}: ${reason}`);
+  await withPeer(
+    async (network, peer) => {
+      peer.refusal = { status: 409, reason: 'another cluster' };
+      network.send(0, heartbeat(1), null);
+      while (failures(network) !== 1) await turn();
+      assert.equal(network.statistics().get('there')?.lastFailure, 'another cluster');
+      peer.refusal = null;
+      const { messages, stream, take } = await peer.batch();
+      assert.deepEqual(messages, [heartbeat(1)]);
+      take();
+      stream.refuse(409, 'not a member any more');
+      while (failures(network) !== 2) await turn();
+      assert.equal(network.statistics().get('there')?.lastFailure, 'not a member any more');
+      assert.deepEqual(told, ['there: another cluster', 'there: not a member any more']);
+    },
+    { onRefused },
+  );
 });
 
 test('a peer without streams is told of as such', async () => {

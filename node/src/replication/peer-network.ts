@@ -51,6 +51,8 @@ export interface PeerNetworkOptions {
   readonly connect?: (address: string, self: () => Sender) => PeerConnection;
   readonly copies?: Partial<LogCopyOptions>;
   readonly healing?: Partial<SegmentHealingOptions>;
+  /** A member takes no messages of this one, and has said why. Told again when the reason is another one. */
+  readonly onRefused?: (member: string, reason: string) => void;
   /** A group's log does not continue its leader's. */
   readonly onDiverged?: (group: RaftGroup, reason: string) => void;
 }
@@ -74,6 +76,7 @@ export class PeerNetwork implements GroupHost, PeerRequests {
   readonly #limits: PeerLimits;
   readonly #peers = new Map<string, PeerConnection>();
   #groupOf: (bucket: number) => RaftGroup | undefined = () => undefined;
+  readonly #refusals = new Map<string, string>();
   #isClosed = false;
   #received = 0;
   #unaddressed = 0;
@@ -196,9 +199,22 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     if (address === null) return null;
     const { connect, self } = this.#options;
     const peer =
-      connect?.(address, self) ?? new Peer(address, () => this.#identity(), this.#limits);
+      connect?.(address, self) ??
+      new Peer(
+        address,
+        () => this.#identity(),
+        this.#limits,
+        (reason) => this.#refused(member, reason),
+      );
     this.#peers.set(member, peer);
     return peer;
+  }
+
+  /** Once for every reason of a member. */
+  #refused(member: string, reason: string): void {
+    if (this.#refusals.get(member) === reason) return;
+    this.#refusals.set(member, reason);
+    this.#options.onRefused?.(member, reason);
   }
 
   #identity(): readonly string[] {

@@ -59,17 +59,22 @@ export class Peer {
   readonly #identity: () => readonly string[];
 
   /** `identity`: headers that say who asks, names and values by turns; the same array while nothing has changed. */
-  constructor(address: string, identity: () => readonly string[], limits: PeerLimits) {
+  constructor(
+    address: string,
+    identity: () => readonly string[],
+    limits: PeerLimits,
+    onRefused: (reason: string) => void,
+  ) {
     this.address = address;
     this.#identity = identity;
     const { connectMs, connections, queueBytesMax, batchesMax, batchBytesMax } = limits;
     const link = { address, identity, connectMs };
     this.#control = new Lane({
-      ...{ ...link, lane: 'control', answerMs: limits.controlAnswerMs },
+      ...{ ...link, onRefused, lane: 'control', answerMs: limits.controlAnswerMs },
       ...{ batchesMax, bytesMax: CONTROL_QUEUE_BYTES, queueBytesMax: CONTROL_QUEUE_BYTES },
     });
     this.#data = new Lane({
-      ...{ ...link, lane: 'data', answerMs: limits.dataAnswerMs },
+      ...{ ...link, onRefused, lane: 'data', answerMs: limits.dataAnswerMs },
       ...{ batchesMax, bytesMax: batchBytesMax, queueBytesMax },
     });
     const commands = { ...link, answerMs: limits.commandAnswerMs };
