@@ -96,6 +96,11 @@ test('a copy stays while every committed configuration that is told names it, or
   assert.equal(await isRemoved({ own: [[0, before]], told: undefined }), false);
 });
 
+test('one that has heard of no leader is told nothing by another one that has not', async () => {
+  const nobody = { index: 0, replicas: [] };
+  assert.equal(await isRemoved({ own: [[0, group([])]], told: nobody }), false);
+});
+
 test('a copy stays when its own log knows a later configuration that names it', async () => {
   const own = [[0, before] as const, [30, before] as const];
   assert.equal(await isRemoved({ own, told: without }), false);

@@ -219,7 +219,9 @@ export class MoveDriver {
       buckets.some(
         ({ bucket, committed }) =>
           bucket === log.bucket &&
+          // A replica that was made later and has heard of no leader yet names nobody at all.
           committed !== undefined &&
+          committed.replicas.length > 0 &&
           committed.index > named &&
           !committed.replicas.includes(replicaId),
       ),

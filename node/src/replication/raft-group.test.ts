@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { frameIndex, frameLength, frameTerm } from '../storage/frame-format.ts';
+import {
+  frameIndex,
+  frameKind,
+  frameKindOf,
+  frameLength,
+  frameTerm,
+} from '../storage/frame-format.ts';
 import { decodeBatch, encodeMessage, type Received, type WireMessage } from './message-format.ts';
 import { TestGroup } from './testing/test-group.ts';
 
@@ -64,5 +70,28 @@ test('a replica whose log is not its leader’s ends neither its node nor the ot
   assert(!follower.sent.some(({ kind }) => kind === 'appendReply'));
   await follower.close();
   await other.close();
+  await leader.close();
+});
+
+test('who is in a group stands in its log before any event does', async () => {
+  const leader = await TestGroup.open(LEADER, [LEADER, FOLLOWER, OTHER]);
+  const { group } = leader;
+  const hear = async (message: WireMessage): Promise<void> => {
+    group.receive(received(encodeMessage(0, message, null)));
+    await new Promise(setImmediate);
+  };
+  while (group.core.role === 'follower') group.tick();
+  const reply = { from: FOLLOWER, to: LEADER, granted: true } as const;
+  await hear({ kind: 'preVoteReply', ...reply, term: 1 });
+  while (group.core.role !== 'leader') await hear({ kind: 'voteReply', ...reply, term: 1 });
+  const range = group.log.frames(1, 1024 * 1024);
+  assert(range !== null);
+  const kinds: number[] = [];
+  for (let at = range.from; at < range.to; at += frameLength(range.bytes, at)) {
+    kinds.push(frameKindOf(range.bytes, at));
+  }
+  assert.deepEqual(kinds, [frameKind.leader, frameKind.configuration]);
+  const known = { index: 2, configuration: { voters: [LEADER, FOLLOWER, OTHER] } };
+  assert.partialDeepStrictEqual(group.core.configurations.at(-1), known);
   await leader.close();
 });

@@ -30,6 +30,7 @@ import {
   replicaText,
   type WireMessage,
 } from './message-format.ts';
+import { isJoint } from './raft/configuration.ts';
 import { RaftCore } from './raft/core.ts';
 import type {
   Configuration,
@@ -353,6 +354,7 @@ export class RaftGroup implements ReplicatedLog {
         return;
       case 'appendFirst':
         this.#appendOwn(frameKind.leader, null);
+        this.#tellConfiguration();
         return;
       case 'configure':
         this.#appendOwn(frameKind.configuration, effect.configuration);
@@ -419,6 +421,16 @@ export class RaftGroup implements ReplicatedLog {
     if (kind === frameKind.leader) this.#firstIndex = index;
     const configurations = configuration === null ? [] : [{ index, configuration }];
     this.#core.step({ kind: 'appended', configurations });
+  }
+
+  /**
+   * Who is in the group stands in its log before any event does: a replica that was made knowing nobody, and counts, would
+   * otherwise have what was acknowledged and could not be elected. After a restart it may stand there already.
+   */
+  #tellConfiguration(): void {
+    const { configuration } = this.#core;
+    if (this.log.isConfiguredByFrame || this.log.isAlone || isJoint(configuration)) return;
+    this.#appendOwn(frameKind.configuration, configuration);
   }
 
   #commit(index: number): void {
