@@ -25,6 +25,9 @@ export interface StreamStatistics {
   readonly lastReason: string | null;
 }
 
+/** Whoever is told why, and does not close then, is cut off. */
+const CLOSE_MS = 5000;
+
 export interface StreamServerOptions {
   readonly admission: Admission;
   readonly service: Pick<MemberService, 'receive' | 'runCommands'>;
@@ -36,6 +39,7 @@ export class StreamServer {
   readonly #options: StreamServerOptions;
   /** By member and lane. */
   readonly #streams = new Map<string, MemberStream>();
+  #isClosed = false;
   #refused = 0;
   #lastReason: string | null = null;
 
@@ -51,7 +55,9 @@ export class StreamServer {
     return { open: this.#streams.size, refused: this.#refused, lastReason: this.#lastReason };
   }
 
+  /** Ends all streams, and opens none any more. */
   close(): void {
+    this.#isClosed = true;
     for (const stream of this.#streams.values()) stream.destroy();
   }
 
@@ -63,11 +69,13 @@ export class StreamServer {
     } catch (error) {
       this.#count(error as Error);
       answerRefusal(socket, error as Error);
+      socket.setTimeout(CLOSE_MS, () => socket.destroy());
     }
   }
 
   #open({ url, headers }: IncomingMessage, socket: Socket, head: Buffer): void {
     const { admission, service, frameBytesMax, onError } = this.#options;
+    if (this.#isClosed) throw new HttpRefusal(503, 'the node is stopping');
     const sender = admission.admitMember(headers);
     if (url !== clusterPaths.stream) throw new HttpRefusal(404, 'there is nothing to upgrade');
     if (headers.upgrade !== STREAM_PROTOCOL) throw new HttpRefusal(426, upgradeReason);
@@ -94,7 +102,7 @@ export class StreamServer {
   #count(error: Error): void {
     this.#refused += 1;
     this.#lastReason = error.message;
-    if (statusOf(error) >= 500) this.#options.onError(error);
+    if (statusOf(error) >= 500 && !(error instanceof HttpRefusal)) this.#options.onError(error);
   }
 }
 
