@@ -29,6 +29,8 @@ export const clusterHeaders = {
   counts: 'x-sierradb-counts',
   /** `1` while the sender drains: it is handed nothing to lead. */
   draining: 'x-sierradb-draining',
+  /** `1` in an answer with a piece of a segment: whoever sends it has clients to serve. */
+  busy: 'x-sierradb-busy',
   /** Of a stream: what goes over it. */
   lane: 'x-sierradb-lane',
 } as const;

@@ -22,6 +22,8 @@ import type {
 } from '../../../common/cluster-contract.ts';
 import type { Random } from '../../../common/random.ts';
 import type { StoreEnvironment } from '../engine/options.ts';
+import { ClientWatch } from '../replication/client-watch.ts';
+import { CopyPace, unhindered } from '../replication/copy-pace.ts';
 import { PeerNetwork, type PeerNetworkOptions } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { membersOf } from '../replication/raft/configuration.ts';
@@ -78,6 +80,10 @@ export interface ClusterNodeOptions {
   /** Those of a new directory; a given one must be the directory's. */
   readonly counts: { readonly bucketCount?: number; readonly partitionCount?: number };
   readonly secret: string | null;
+  /** Share of the time that copying segments takes while clients append, percent. */
+  readonly copyPercent?: number;
+  /** Segments are copied to this node, or no longer. */
+  readonly onCopying?: (isCopying: boolean) => void;
   readonly version: string;
   readonly files: FileSystem;
   readonly random: Random;
@@ -109,6 +115,7 @@ const takesPart = (group: RaftGroup): boolean => isHolder(group) && group.state 
 const TICKS_PER_SECOND = 1000 / TICK_MS;
 
 const NOBODY: Pick<GroupStore, 'group' | 'groups'> = { group: () => undefined, groups: () => [] };
+const COPY_PERCENT = 20;
 /** Steps of a move take some round trips each. */
 const TICKS_PER_STEP = 4;
 
@@ -137,6 +144,11 @@ export class ClusterNode implements MemberService, ClusterView {
   readonly #firstLeaders = new FirstLeaders((bucket) => this.#preferred(bucket));
   readonly #tally = new LeaderTally();
   readonly #majorities = new MajorityWatch();
+  readonly #clients = new ClientWatch<RaftGroup>({
+    groups: () => this.#store.groups(),
+    isCopying: (group) => this.peers.copies.isCopying(group),
+    now: () => performance.now(),
+  });
   readonly #drain = new Drain({
     groups: () => this.#store.groups(),
     isWilling: (bucket, replica) => this.#isWilling(bucket, replica),
@@ -175,6 +187,7 @@ export class ClusterNode implements MemberService, ClusterView {
     // Until this start is durable, others hear of the one before.
     const { bootCount: boot, starts = [] } = identity;
     this.#sender = { member: memberId, cluster: null, boot, starts, bucketCount, partitionCount };
+    const pace = this.#copyPace();
     this.peers = new PeerNetwork({
       ...options.network,
       self: () => this.#sender,
@@ -183,7 +196,12 @@ export class ClusterNode implements MemberService, ClusterView {
       // Nodes that form know each other by address only.
       addressOf: (member) => (member.includes(':') ? member : this.#addressOf(member)),
       random: options.random,
-      healing: { onEvent: healingLog(options.log) },
+      copies: {
+        pace,
+        ...(options.onCopying && { onActive: options.onCopying }),
+        ...options.network?.copies,
+      },
+      healing: { onEvent: healingLog(options.log), pace },
       onRefused: (member, reason) => {
         options.log.warn({ member, reason }, 'a member takes no messages of this one');
       },
@@ -413,10 +431,27 @@ export class ClusterNode implements MemberService, ClusterView {
     return listSegments(this.#logOf(bucket));
   }
 
-  async readSegment(bucket: number, segment: number, from: number, to: number): Promise<Buffer> {
-    const bytes = await readSegment(this.#logOf(bucket), segment, from, to);
+  async readSegment(
+    bucket: number,
+    segment: number,
+    from: number,
+    to: number,
+    into?: Buffer,
+  ): Promise<Buffer> {
+    const bytes = await readSegment(this.#logOf(bucket), segment, from, to, into);
     if (bytes === null) throw new ClusterRefusal(`bucket ${bucket} has no segment ${segment} here`);
     return bytes;
+  }
+
+  /** Simulations have a time of their own, in which nothing takes any. */
+  #copyPace(): CopyPace {
+    const { copyPercent = COPY_PERCENT, network } = this.#options;
+    if (network !== undefined) return unhindered;
+    return new CopyPace({ share: copyPercent / 100, isBusy: () => this.isBusy() });
+  }
+
+  isBusy(): boolean {
+    return this.#clients.areActive();
   }
 
   #logOf(bucket: number): BucketLog {

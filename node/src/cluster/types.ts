@@ -43,8 +43,16 @@ export interface MemberService {
   /** Runs forwarded commands of a bucket, see `cluster/forwarding.ts`; never forwards again. */
   runCommands(bucket: number, body: Buffer): Promise<Buffer>;
   segments(bucket: number): readonly SegmentListing[];
-  /** Bytes `from` to `to` (exclusive) of a segment, committed frames only. */
-  readSegment(bucket: number, segment: number, from: number, to: number): Promise<Buffer>;
+  /** Bytes `from` to `to` (exclusive) of a segment, committed frames only; they may be put into `into`, which has room for them. */
+  readSegment(
+    bucket: number,
+    segment: number,
+    from: number,
+    to: number,
+    into?: Buffer,
+  ): Promise<Buffer>;
+  /** Whether clients append: copies of segments leave them most of the time. */
+  isBusy(): boolean;
 }
 
 /** What the router asks of the cluster. */

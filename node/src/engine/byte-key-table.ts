@@ -24,6 +24,16 @@ export class ByteKeyTable {
     return this.#size;
   }
 
+  /** Whether a key with this hash may be here, so that {@link find} is worth its key. */
+  mayHold(hash: number): boolean {
+    const slots = this.#slots;
+    const low = hashLow(hash);
+    for (let slot = low & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      if (slots[2 * slot + 1] === 0) return false;
+      if (slots[2 * slot] === low) return true;
+    }
+  }
+
   /** The number of a key, or -1. `hash` is the key's `hashBytes`. */
   find(hash: number, key: Uint8Array): number {
     const slots = this.#slots;

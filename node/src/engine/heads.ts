@@ -98,32 +98,48 @@ export class Heads {
 
   /**
    * The frame at `bytes[at]` was applied that another leader has made, or this one before it lost its place. A head that is
-   * just being read from the disk is known from here: what was read may be older.
+   * just being read from the disk is known from here: what was read may be older; null: none is. A follower looks at every
+   * event in this way, and seldom has a head for it: nothing is made of one's bytes that is not needed.
    */
-  follow(bytes: Buffer, at: number, isBeingRead: (streamId: Uint8Array) => boolean): void {
-    const keyAt = at + FRAME_HEADER_BYTES;
-    const key = keyText(bytes.subarray(keyAt, keyAt + UUID_BYTES));
+  follow(bytes: Buffer, at: number, isBeingRead: ((streamId: Uint8Array) => boolean) | null): void {
     const count = frameEventCount(bytes, at);
-    const index = frameIndex(bytes, at);
     let event = at + FRAME_EVENTS_OFFSET;
     for (let i = 0; i < count; i += 1) {
       const idAt = event + EVENT_HEADER_BYTES;
-      const streamId = bytes.subarray(idAt, idAt + eventStreamIdLength(bytes, event));
-      const hash = hashBytes(streamId, 0, streamId.length);
-      let head = this.get(hash, streamId);
-      if (head === undefined && isBeingRead(streamId)) {
-        head = this.add(hash, streamId, eventVersion(bytes, event), key);
-      }
-      if (head !== undefined) {
-        head.lastIndex = Math.max(head.lastIndex, index);
-        head.appliedVersion = eventVersion(bytes, event);
-        head.appliedPartitionKey = key;
-        if (head.version < head.appliedVersion) {
-          head.version = head.appliedVersion;
-          head.partitionKey = key;
-        }
+      const idEnd = idAt + eventStreamIdLength(bytes, event);
+      const hash = hashBytes(bytes, idAt, idEnd);
+      if (isBeingRead !== null || this.#mayHold(hash)) {
+        this.#followEvent(bytes, at, event, hash, isBeingRead);
       }
       event += eventLength(bytes, event);
+    }
+  }
+
+  #mayHold(hash: number): boolean {
+    return this.#young.streams.mayHold(hash) || this.#old.streams.mayHold(hash);
+  }
+
+  #followEvent(
+    bytes: Buffer,
+    frame: number,
+    event: number,
+    hash: number,
+    isBeingRead: ((streamId: Uint8Array) => boolean) | null,
+  ): void {
+    const idAt = event + EVENT_HEADER_BYTES;
+    const streamId = bytes.subarray(idAt, idAt + eventStreamIdLength(bytes, event));
+    const known = this.get(hash, streamId);
+    if (known === undefined && isBeingRead?.(streamId) !== true) return;
+    const keyAt = frame + FRAME_HEADER_BYTES;
+    const key = keyText(bytes.subarray(keyAt, keyAt + UUID_BYTES));
+    const version = eventVersion(bytes, event);
+    const head = known ?? this.add(hash, streamId, version, key);
+    head.lastIndex = Math.max(head.lastIndex, frameIndex(bytes, frame));
+    head.appliedVersion = version;
+    head.appliedPartitionKey = key;
+    if (head.version < version) {
+      head.version = version;
+      head.partitionKey = key;
     }
   }
 

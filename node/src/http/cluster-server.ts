@@ -12,12 +12,14 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import {
   type AssignmentUpdate,
+  clusterHeaders,
   clusterPaths,
   STREAM_PROTOCOL,
 } from '../../../common/cluster-contract.ts';
 import type { MemberService } from '../cluster/types.ts';
 import { STREAM_FRAME_BYTES_MAX } from '../replication/stream-format.ts';
 import { Admission, HttpRefusal, requireMember, statusOf } from './admission.ts';
+import { RangeBuffers } from './range-buffers.ts';
 import { StreamServer, type StreamStatistics, upgradeReason } from './stream-server.ts';
 
 export interface ClusterServerOptions {
@@ -41,6 +43,8 @@ export interface ClusterServer extends AsyncDisposable {
 }
 
 const RANGE_BYTES_MAX = 16 * 1024 * 1024;
+/** What members ask for at once. */
+const PIECE_BYTES = 4 * 1024 * 1024;
 const OCTETS = 'application/octet-stream';
 
 /** Rejects with the system's error when the address cannot be listened on. */
@@ -121,6 +125,7 @@ function addOperatorRoutes(app: FastifyInstance, service: MemberService): void {
 }
 
 function addMemberRoutes(app: FastifyInstance, service: MemberService): void {
+  const buffers = new RangeBuffers(PIECE_BYTES);
   app.get(clusterPaths.stream, (_request, reply) => {
     reply.header('upgrade', STREAM_PROTOCOL);
     throw new HttpRefusal(426, upgradeReason);
@@ -131,8 +136,13 @@ function addMemberRoutes(app: FastifyInstance, service: MemberService): void {
   app.get('/v1/buckets/:bucket/segments/:segment', async ({ params, headers }, reply) => {
     const { from, to } = rangeOf(headers.range);
     const [bucket, segment] = [numberOf(params, 'bucket'), numberOf(params, 'segment')];
-    const bytes = await service.readSegment(bucket, segment, from, to);
-    reply.code(206).type(OCTETS);
+    const buffer = buffers.take(to - from);
+    const bytes = await service.readSegment(bucket, segment, from, to, buffer);
+    // One that was broken off may still be on its way out.
+    reply.raw.once('finish', () => {
+      buffers.giveBack(buffer);
+    });
+    reply.code(206).type(OCTETS).header(clusterHeaders.busy, Number(service.isBusy()));
     return bytes;
   });
 }

@@ -6,15 +6,18 @@
  * - Every request to copy is answered once it has ended, for better or worse, unless this closes first.
  */
 import type { LogPosition } from '../storage/journal-format.ts';
+import { type CopyPace, unhindered } from './copy-pace.ts';
 import { errorText, LogCopy } from './log-copy.ts';
+import { PieceBuffers } from './piece-buffers.ts';
 import type { RaftGroup } from './raft-group.ts';
+import type { Landing } from './ranged-read.ts';
 import type { ReplicaId } from './raft/types.ts';
 import type { SegmentListing } from './segment-serving.ts';
 
 /** Where segments are copied from. Both reject when the member does not answer. */
 export interface SegmentSource {
   segments(member: string, bucket: number, signal: AbortSignal): Promise<readonly SegmentListing[]>;
-  /** Bytes `from` to `to` (exclusive), or fewer. */
+  /** Bytes `from` to `to` (exclusive), or fewer; they may be put into `landing`, which has room for them. */
   read(
     member: string,
     bucket: number,
@@ -22,6 +25,7 @@ export interface SegmentSource {
     from: number,
     to: number,
     signal: AbortSignal,
+    landing?: Landing,
   ): Promise<Buffer>;
 }
 
@@ -32,7 +36,11 @@ export interface LogCopyOptions {
   readonly pieceBytes: number;
   /** Awaited between slices of a piece: the event loop belongs to the clients. */
   readonly breathe: () => Promise<void>;
+  /** What copies may take while clients append. */
+  readonly pace?: Pick<CopyPace, 'begin'>;
   readonly onEvent: (event: LogCopyEvent) => void;
+  /** Something is copied, or nothing any more. */
+  readonly onActive?: (isActive: boolean) => void;
 }
 
 export type LogCopyEvent =
@@ -49,11 +57,13 @@ export type LogCopyEvent =
       readonly reason: string;
     };
 
-const defaults: LogCopyOptions = {
+const defaults: Required<LogCopyOptions> = {
   copiesMax: 2,
-  pieceBytes: 1024 * 1024,
+  pieceBytes: 4 * 1024 * 1024,
   breathe: breatheWhileBusy,
+  pace: unhindered,
   onEvent: () => undefined,
+  onActive: () => undefined,
 };
 
 interface Job {
@@ -65,11 +75,13 @@ interface Job {
 export class LogCopies {
   readonly #source: SegmentSource;
   readonly #memberOf: (bucket: number, replica: ReplicaId) => string | null;
-  readonly #options: LogCopyOptions;
+  readonly #options: Required<LogCopyOptions>;
   readonly #jobs = new Map<RaftGroup, Job>();
   readonly #waiting: Job[] = [];
   readonly #abort = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  /** Of copies that have ended well; others take them. */
+  readonly #buffers: PieceBuffers[] = [];
   #bytes = 0;
   #failures = 0;
 
@@ -86,6 +98,10 @@ export class LogCopies {
   /** Groups that copy or wait for their turn. */
   get active(): number {
     return this.#jobs.size;
+  }
+
+  isCopying(group: RaftGroup): boolean {
+    return this.#jobs.has(group);
   }
 
   /** Bytes of frames copied so far, and copies that failed. */
@@ -110,6 +126,7 @@ export class LogCopies {
       return;
     }
     const job = { group, from };
+    if (this.#jobs.size === 0) this.#options.onActive(true);
     this.#jobs.set(group, job);
     this.#waiting.push(job);
     this.#next();
@@ -128,10 +145,16 @@ export class LogCopies {
       const running = this.#run(job).finally(() => {
         this.#running.delete(running);
         this.#jobs.delete(job.group);
+        if (this.#jobs.size === 0) this.#ended();
         this.#next();
       });
       this.#running.add(running);
     }
+  }
+
+  #ended(): void {
+    this.#buffers.length = 0;
+    this.#options.onActive(false);
   }
 
   async #run(job: Job): Promise<void> {
@@ -148,9 +171,12 @@ export class LogCopies {
   async #copyFrom(group: RaftGroup, member: string): Promise<number | null> {
     const { bucket } = group.log;
     const { signal } = this.#abort;
-    const copy = new LogCopy(group, this.#source, member, this.#options, signal);
+    const buffers = this.#buffers.pop() ?? new PieceBuffers(this.#options.pieceBytes);
+    const copy = new LogCopy(group, this.#source, member, this.#options, buffers, signal);
     try {
       const end = await copy.run();
+      // After a failure a piece may still be on its way into one of them.
+      this.#buffers.push(buffers);
       this.#options.onEvent({ kind: 'copied', bucket, bytes: copy.bytes, end });
       return end.index;
     } catch (error) {

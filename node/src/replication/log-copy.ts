@@ -6,6 +6,7 @@
  * - Every frame is checked before it is taken: its checksum, its place, and that it continues the chain from this log's own
  *   committed frames. What does not is never taken, whoever sends it.
  * - At most two pieces are taken and not durable.
+ * - While clients append it takes a share of the time; more where it would never end otherwise.
  */
 import type { LogPosition } from '../storage/journal-format.ts';
 import { chainFault } from '../storage/frame-chain.ts';
@@ -20,11 +21,14 @@ import {
   frameTerm,
 } from '../storage/frame-format.ts';
 import type { LogCopyOptions, SegmentSource } from './log-copies.ts';
+import type { PieceBuffers } from './piece-buffers.ts';
 import type { RaftGroup } from './raft-group.ts';
 
 /** Frames that are taken in one turn of the event loop. */
 const SLICE_BYTES = 256 * 1024;
 const NOTHING: Buffer = Buffer.alloc(0);
+
+type Options = Pick<Required<LogCopyOptions>, 'pieceBytes' | 'breathe' | 'pace'>;
 
 export const errorText = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
@@ -33,25 +37,30 @@ export class LogCopy {
   readonly #group: RaftGroup;
   readonly #source: SegmentSource;
   readonly #member: string;
-  readonly #options: Pick<LogCopyOptions, 'pieceBytes' | 'breathe'>;
+  readonly #options: Options;
+  readonly #buffers: PieceBuffers;
   readonly #signal: AbortSignal;
   /** Behind the last frame that was taken. */
   #at: LogPosition;
   /** Everything up to here was taken a piece ago. */
   #before = 0;
   #bytes = 0;
+  #haste = 1;
+  #isSourceBusy = false;
 
   constructor(
     group: RaftGroup,
     source: SegmentSource,
     member: string,
-    options: Pick<LogCopyOptions, 'pieceBytes' | 'breathe'>,
+    options: Options,
+    buffers: PieceBuffers,
     signal: AbortSignal,
   ) {
     this.#group = group;
     this.#source = source;
     this.#member = member;
     this.#options = options;
+    this.#buffers = buffers;
     this.#signal = signal;
     this.#at = group.log.committedEnd;
   }
@@ -63,9 +72,14 @@ export class LogCopy {
 
   /** Until the other replica's files have no more; resolves with the end when it is durable here. */
   async run(): Promise<LogPosition> {
-    for (let start = -1; start !== this.#bytes;) {
+    let start = -1;
+    for (let lacked = Infinity; start !== this.#bytes;) {
       start = this.#bytes;
       await this.#copyListed();
+      const copied = this.#bytes - start;
+      // Clients have added as much meanwhile as this has copied, or nearly so.
+      if (copied > lacked / 2) this.#haste *= 2;
+      lacked = copied;
     }
     await this.#durable(this.#at.index);
     return this.#at;
@@ -89,8 +103,10 @@ export class LogCopy {
       const piece = await next;
       if (piece.length === 0) throw new Error(`segment ${String(segment)} ends early`);
       at += piece.length;
+      this.#isSourceBusy = this.#buffers.landing.isBusy;
+      const bytes = this.#buffers.joined(rest, piece);
       if (at < to) next = this.#read(segment, at, to);
-      rest = await this.#takePiece(rest.length === 0 ? piece : Buffer.concat([rest, piece]));
+      rest = await this.#takePiece(bytes);
     }
     if (rest.length > 0) throw new Error(`segment ${String(segment)} ends within a frame`);
   }
@@ -98,7 +114,10 @@ export class LogCopy {
   #read(segment: number, from: number, to: number): Promise<Buffer> {
     const { bucket } = this.#group.log;
     const end = Math.min(to, from + this.#options.pieceBytes);
-    const reading = this.#source.read(this.#member, bucket, segment, from, end, this.#signal);
+    const { landing } = this.#buffers;
+    landing.isBusy = false;
+    const asked = [this.#member, bucket, segment, from, end, this.#signal, landing] as const;
+    const reading = this.#source.read(...asked);
     // Whoever awaits it hears of it, unless something else fails first.
     reading.catch(() => undefined);
     return reading;
@@ -109,6 +128,7 @@ export class LogCopy {
     await this.#durable(this.#before);
     this.#before = this.#at.index;
     for (let from = 0; ;) {
+      const work = this.#options.pace.begin();
       const to = this.#checked(bytes, from);
       if (to === from) return bytes.subarray(from);
       const fault = this.#group.takeCommitted(bytes, from, to);
@@ -116,6 +136,7 @@ export class LogCopy {
       this.#bytes += to - from;
       from = to;
       await this.#options.breathe();
+      await work.rest({ isSourceBusy: this.#isSourceBusy, haste: this.#haste }, this.#signal);
       this.#signal.throwIfAborted();
       this.#refuseStopped();
     }

@@ -26,6 +26,7 @@ import {
   type Sender,
 } from './peer-requests.ts';
 import type { GroupHost, RaftGroup } from './raft-group.ts';
+import type { Landing } from './ranged-read.ts';
 import type { ReplicaId } from './raft/types.ts';
 import { SegmentHealing, type SegmentHealingOptions } from './segment-healing.ts';
 import { peerSegments } from './segment-requests.ts';
@@ -138,8 +139,9 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     path: string,
     range: ByteRange | null,
     signal: AbortSignal,
+    landing?: Landing,
   ): Promise<Buffer> {
-    return this.#reachable(member).request('GET', path, { range }, signal);
+    return this.#reachable(member).request('GET', path, { range, landing }, signal);
   }
 
   /** By member id: both lanes together. */

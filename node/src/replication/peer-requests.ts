@@ -1,4 +1,5 @@
 /** What members ask of each other besides the messages of their groups: who asks, and how an answer fails. */
+import type { Landing } from './ranged-read.ts';
 
 /** What a request says of its sender. */
 export interface Sender {
@@ -63,6 +64,12 @@ export interface PeerRequests {
   run(member: string, request: CommandRequest, signal: AbortSignal): Promise<Buffer>;
   /** PUT of JSON. */
   put(member: string, path: string, body: Buffer, signal: AbortSignal): Promise<Buffer>;
-  /** GET with an optional byte range. */
-  get(member: string, path: string, range: ByteRange | null, signal: AbortSignal): Promise<Buffer>;
+  /** GET with an optional byte range; the answer may be put into `landing`. */
+  get(
+    member: string,
+    path: string,
+    range: ByteRange | null,
+    signal: AbortSignal,
+    landing?: Landing,
+  ): Promise<Buffer>;
 }

@@ -1,5 +1,5 @@
 /** One other member: streams for messages and for commands, each lane its own, and connections for single requests. */
-import { Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import { Lane, type LaneStatistics } from './lane.ts';
 import type { WireMessage } from './message-format.ts';
 import {
@@ -9,6 +9,7 @@ import {
   type PeerOutcome,
   statusOutcome,
 } from './peer-requests.ts';
+import { type Landing, type RangedAnswer, RangedReads } from './ranged-read.ts';
 import { RequestLane } from './request-lane.ts';
 
 export interface PeerLimits {
@@ -56,6 +57,7 @@ export class Peer {
   readonly #appends: RequestLane;
   readonly #reads: RequestLane;
   readonly #requests: Pool;
+  readonly #ranged: RangedReads;
   readonly #identity: () => readonly string[];
 
   /** `identity`: headers that say who asks, names and values by turns; the same array while nothing has changed. */
@@ -83,6 +85,7 @@ export class Peer {
     // Answers may take as long as the caller's signal lets them.
     const timeouts = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: connectMs } };
     this.#requests = new Pool(`http://${address}`, { connections, ...timeouts });
+    this.#ranged = new RangedReads(address, connectMs);
   }
 
   get statistics(): { readonly control: LaneStatistics; readonly data: LaneStatistics } {
@@ -100,19 +103,24 @@ export class Peer {
   async request(
     method: 'GET' | 'PUT',
     path: string,
-    content: { readonly body?: Buffer; readonly range?: ByteRange | null },
+    content: {
+      readonly body?: Buffer;
+      readonly range?: ByteRange | null;
+      readonly landing?: Landing | undefined;
+    },
     signal: AbortSignal,
   ): Promise<Buffer> {
     const headers = [...this.#identity()];
-    const { body = null, range } = content;
+    const { body = null, range, landing } = content;
     if (range) headers.push('range', `bytes=${String(range.from)}-${String(range.to - 1)}`);
     if (body !== null) headers.push('content-type', 'application/json');
-    let answer;
     try {
-      answer = await this.#requests.request({ method, path, headers, body, signal });
-      const bytes = Buffer.from(await answer.body.arrayBuffer());
-      if (answer.statusCode >= 200 && answer.statusCode < 300) return bytes;
-      throw refused(answer.statusCode, bytes);
+      const { status, bytes } =
+        landing === undefined
+          ? await this.#whole({ method, path, headers, body, signal })
+          : await this.#ranged.get({ path, headers }, landing, signal);
+      if (status >= 200 && status < 300) return bytes;
+      throw refused(status, bytes);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof PeerError) throw error;
@@ -121,12 +129,18 @@ export class Peer {
     }
   }
 
+  async #whole(request: Dispatcher.RequestOptions): Promise<RangedAnswer> {
+    const { statusCode: status, body } = await this.#requests.request(request);
+    return { status, bytes: Buffer.from(await body.arrayBuffer()) };
+  }
+
   close(): void {
     this.#control.close();
     this.#data.close();
     this.#appends.close();
     this.#reads.close();
     this.#requests.destroy().catch(() => undefined);
+    this.#ranged.close();
   }
 }
 

@@ -13,6 +13,7 @@
  * - A replica that cannot be healed now is tried again, ever more seldom. A lone one has nobody to ask.
  */
 import type { LogHealing } from '../storage/log-healing.ts';
+import { type CopyPace, type PacedWork, unhindered } from './copy-pace.ts';
 import { breatheWhileBusy, type SegmentSource } from './log-copies.ts';
 import { errorText } from './log-copy.ts';
 import type { RaftGroup } from './raft-group.ts';
@@ -38,11 +39,14 @@ export type HealingEvent =
 export interface SegmentHealingOptions {
   /** Awaited before each piece. */
   readonly breathe: () => Promise<void>;
+  /** What healing may take while clients append. */
+  readonly pace: Pick<CopyPace, 'begin'>;
   readonly onEvent: (event: HealingEvent) => void;
 }
 
 const defaults: SegmentHealingOptions = {
   breathe: breatheWhileBusy,
+  pace: unhindered,
   onEvent: () => undefined,
 };
 
@@ -172,10 +176,15 @@ export class SegmentHealing {
     member: string,
   ): Promise<number> {
     const { signal } = this.#abort;
+    const { breathe, pace } = this.#options;
+    // From one piece to the next: it was read there, and written here.
+    let work: PacedWork | null = null;
     const bytes = healing.bytesOf(segment) ?? (await this.#bytesElsewhere(bucket, segment, member));
     await healing.replace(segment, bytes, async (from, to) => {
-      await this.#options.breathe();
+      await work?.rest({ isSourceBusy: false, haste: 1 }, signal);
+      await breathe();
       signal.throwIfAborted();
+      work = pace.begin();
       return this.#source.read(member, bucket, segment, from, to, signal);
     });
     return bytes;

@@ -15,8 +15,10 @@ export function peerSegments(peers: Pick<PeerRequests, 'get'>): SegmentSource {
       const body = await peers.get(member, clusterPaths.segments(bucket), null, inTime(signal));
       return listingOf(body);
     },
-    read: (member, bucket, segment, from, to, signal) =>
-      peers.get(member, clusterPaths.segment(bucket, segment), { from, to }, inTime(signal)),
+    read: (member, bucket, segment, from, to, signal, landing) => {
+      const path = clusterPaths.segment(bucket, segment);
+      return peers.get(member, path, { from, to }, inTime(signal), landing);
+    },
   };
 }
 

@@ -20,7 +20,7 @@ export function listSegments(log: BucketLog): SegmentListing[] {
 }
 
 /**
- * Bytes `from` to `to` (exclusive), fewer where nothing more is committed; null where there is no such segment. What is asked
+ * Bytes `from` to `to` (exclusive) in `into`, fewer where nothing more is committed; null where there is no such segment. What is asked
  * for beyond the file's end is written first: a replica that heals may need what this one had no reason to write yet. Not through the
  * block cache: what is copied once would displace what clients read.
  */
@@ -29,6 +29,7 @@ export async function readSegment(
   segment: number,
   from: number,
   to: number,
+  into: Buffer = Buffer.allocUnsafe(to - from),
 ): Promise<Buffer | null> {
   assert(from >= 0 && from <= to, 'a range goes up');
   if (to > (fileOf(log, segment)?.length ?? 0)) await log.settle();
@@ -36,7 +37,7 @@ export async function readSegment(
   if (file === null) return null;
   const end = Math.min(to, file.length);
   if (from >= end) return Buffer.alloc(0);
-  const bytes = Buffer.allocUnsafe(end - from);
+  const bytes = into.subarray(0, end - from);
   const read = await file.source.read(bytes, from);
   return bytes.subarray(0, read);
 }

@@ -420,7 +420,7 @@ export class Journal {
     for (let i = 0; i < round.parties.length; i += 1) {
       round.parties[i]?.durable(round.marks[i] as number);
     }
-    if (round.buffer.length <= 4 * ROUND_BUFFER_BYTES && this.#spare.length < 2) {
+    if (round.buffer.length <= ROUND_BYTES_MAX && this.#spare.length < 2) {
       this.#spare.push(round);
     }
     this.#owner.roundDone();

@@ -59,8 +59,9 @@ export function groupsService(
     },
     runCommands: () => assert.fail('not asked for'),
     segments: (bucket) => listSegments(logOf(bucket)),
-    readSegment: async (bucket, segment, from, to) => {
-      const bytes = await readSegment(logOf(bucket), segment, from, to);
+    isBusy: () => false,
+    readSegment: async (bucket, segment, from, to, into) => {
+      const bytes = await readSegment(logOf(bucket), segment, from, to, into);
       assert(bytes !== null);
       return bytes;
     },

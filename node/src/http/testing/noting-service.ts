@@ -77,6 +77,10 @@ export class NotingService implements MemberService {
     return [{ segment: 0, bytes: 100 }];
   }
 
+  isBusy(): boolean {
+    return true;
+  }
+
   readSegment(bucket: number, segment: number, from: number, to: number): Promise<Buffer> {
     this.reads.push([bucket, segment, from, to]);
     return Promise.resolve(Buffer.alloc(to - from, 'x'));

@@ -112,6 +112,7 @@ export class Leadership {
       id === this.#context.id ? 1 : Number(this.#progress.get(id)?.isActive ?? false),
     );
     for (const progress of this.#progress.values()) {
+      if (!progress.isActive) progress.silent();
       progress.wasActive = progress.isActive;
       progress.isActive = false;
     }

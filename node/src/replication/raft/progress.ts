@@ -72,6 +72,14 @@ export class Progress {
     }
   }
 
+  /** It was not heard of for long: what it was sent is lost. Heard of again, it is asked at once where it is. */
+  silent(): void {
+    if (this.state === 'copy') return;
+    this.#settle();
+    this.state = 'probe';
+    this.next = this.match + 1;
+  }
+
   /** A message was sent; entries up to `last` were in it. */
   sent(last: number): void {
     this.#inFlight += 1;
