@@ -18,6 +18,7 @@ const plan = (bucket: number, stay: number): ReplicaPlan => ({
 });
 
 const DIRECTORY = '/data';
+const limits = { timeout: 20_000 };
 const open = (disk: SimulatedFileSystem): Promise<FilledDirectory> =>
   FilledDirectory.open(disk, DIRECTORY);
 const openAgain = (disk: SimulatedFileSystem): Promise<FilledDirectory> =>
@@ -83,6 +84,26 @@ test('many laps of the journal pass by without the log that was removed', async 
   await directory.close();
   await (await openAgain(disk)).close();
 });
+
+test(
+  'a log can be removed while the disk is full, and makes room for the others',
+  limits,
+  async () => {
+    const disk = new SimulatedFileSystem({ seed: 4 });
+    const directory = await open(disk);
+    await directory.append(300);
+    disk.capacityBytes -= (await disk.space(DIRECTORY)).freeBytes;
+    // When a lap ends, segments are written: there is no room for that.
+    while (!directory.storage.space.full) await directory.append(1, 0);
+    await remove(directory, 1);
+    await directory.append(200, 0);
+    await directory.close();
+    disk.capacityBytes *= 2;
+    const again = await openAgain(disk);
+    assert.deepEqual(buckets(again), [0]);
+    await again.close();
+  },
+);
 
 test('after a power cut at any operation a log is there, or not, and the rest is whole', async () => {
   for (let operations = 1; operations < 60; operations += 1) {

@@ -96,7 +96,8 @@ export class Storage {
   /** Always the same list: what runs in the background looks at it. */
   readonly #logs: BucketLog[];
   #journal: Journal | null = null;
-  #settling: Promise<unknown> = Promise.resolve();
+  /** What is being written of logs into their segments. */
+  readonly #settling = new Map<BucketLog, Promise<boolean>>();
   #watch: NodeJS.Timeout | null = null;
   #scrub: Scrub | null = null;
   #failure: Error | null = null;
@@ -176,7 +177,8 @@ export class Storage {
     log.truncate(log.committedEnd.index);
     this.#logs.splice(at, 1);
     await this.journal.checkpoint();
-    await this.#settling;
+    // Only this one: the others may wait for the room that it takes.
+    await this.#settling.get(log);
     await log.sealed.close();
     await log.close();
     await this.#opener.clearFolder(log.bucket);
@@ -243,13 +245,17 @@ export class Storage {
   /** Those logs that are still here and have stopped before all was in their segments. */
   async #settle(): Promise<BucketLog[]> {
     const stopped: BucketLog[] = [];
-    const settling = Promise.all(
+    await Promise.all(
       this.#logs.map(async (log) => {
-        if (!(await log.settle())) stopped.push(log);
+        const settling = log.settle();
+        this.#settling.set(
+          log,
+          settling.catch(() => false),
+        );
+        if (!(await settling)) stopped.push(log);
+        this.#settling.delete(log);
       }),
     );
-    this.#settling = settling.catch(() => undefined);
-    await settling;
     return stopped.filter((log) => this.#logs.includes(log));
   }
 
