@@ -91,8 +91,8 @@ export const replicationFaults: readonly PlantedFault[] = [
   {
     name: 'followers take less than leaders may have left',
     file: 'node/src/storage/uncommitted-room.ts',
-    find: '(3 * this.#journalFileBytes) / 4',
-    replace: 'this.#journalFileBytes / 4',
+    find: 'this.#bytes + bytes <= (3 * this.#journalFileBytes) / 4',
+    replace: 'this.#bytes + bytes <= this.#journalFileBytes / 4',
     suite: 'node/src/replication/uncommitted-room.test.ts',
   },
 ];

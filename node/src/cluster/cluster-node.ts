@@ -280,6 +280,7 @@ export class ClusterNode implements MemberService, ClusterView {
       ...{ store, removed, log, peers: this.peers },
       directory: () => this.#known,
     });
+    this.#shareRoom();
     this.peers.attach((bucket) => this.#store.group(bucket));
     this.#ticker = new Ticker(() => this.#ticking());
     this.#members.start();
@@ -516,6 +517,12 @@ export class ClusterNode implements MemberService, ClusterView {
     }
   }
 
+  /** All logs of a node have one room. */
+  #shareRoom(): void {
+    const [group] = this.#store.groups();
+    if (group !== undefined) group.log.room.leaders = this.assignment.members.length;
+  }
+
   /** The replica that should lead a bucket, unless its member wants to lead nothing. */
   #preferred(bucket: number): ReplicaId | null {
     const preferred = this.#directory?.preferredReplica(bucket) ?? null;
@@ -552,6 +559,7 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#drain.look();
     if (this.#ticks % TICKS_PER_STEP === 0) this.#moves?.look();
     if (this.#ticks % TICKS_PER_SECOND !== 0) return;
+    this.#shareRoom();
     this.#moves?.tend();
     this.#preference.look(this.#store.groups());
     this.peers.healing.look(this.#store.groups());

@@ -63,7 +63,7 @@ export const settings = {
     default: '256MiB',
     min: '64KiB',
     max: '16GiB',
-    doc: 'Appends accepted and not yet durable; beyond it they are refused with `BUFFERFULL`. In a cluster, so they are while more than a quarter of `journal.file_bytes` waits for majorities.',
+    doc: 'Appends accepted and not yet durable; beyond it they are refused with `BUFFERFULL`. In a cluster, so they are while more than a share of `journal.file_bytes` waits for majorities: three quarters by the number of members, a quarter at most.',
   },
   'bucket.count': {
     kind: 'count',

@@ -123,7 +123,7 @@ export class BucketWriter {
       decided: null,
     };
     const missing = this.#gather(pending);
-    if (missing === null && this.#queue.length === 0) {
+    if (missing === null && this.#queue.length === 0 && this.#roomFor(pending) === null) {
       this.#decide(pending);
       return null;
     }
@@ -225,7 +225,8 @@ export class BucketWriter {
     this.#draining = true;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       try {
-        for (let wait = this.#gather(next); wait !== null; wait = this.#gather(next)) await wait;
+        const wait = (): Promise<unknown> | null => this.#gather(next) ?? this.#roomFor(next);
+        for (let waiting = wait(); waiting !== null; waiting = wait()) await waiting;
       } catch (error) {
         unpin(next);
         if (this.#queue[0] !== next) continue;
@@ -255,6 +256,16 @@ export class BucketWriter {
       if (wait !== null) (waits ??= []).push(wait);
     }
     return waits === null ? null : Promise.all(waits);
+  }
+
+  /** Null where it may be decided now; otherwise resolves when there may be room. */
+  #roomFor(pending: Pending): Promise<void> | null {
+    const { log, state } = this.#context.group;
+    if (log.isAlone || state !== 'leading') return null;
+    const { room } = log;
+    if (room.turn !== null) return room.turn;
+    if (!room.isWorthWaiting(pending.frameBytes)) return null;
+    return room.claim(pending.frameBytes);
   }
 
   #pin(pending: Pending, i: number, streamId: Uint8Array): Head | undefined {

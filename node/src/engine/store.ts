@@ -317,7 +317,9 @@ export class Store implements EventStore, AsyncDisposable {
       hidden,
     });
     group.onStateChange = (state): void => {
-      if (state !== 'leading') writer.discard(leadershipLost());
+      if (state === 'leading') return;
+      group.log.room.endTurn();
+      writer.discard(leadershipLost());
     };
     group.onHealed = (): void => {
       heads.forget();
