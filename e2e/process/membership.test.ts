@@ -168,4 +168,27 @@ describe('members', { timeout: 180_000 }, () => {
       await (fourth as NodeProcess | null)?.[Symbol.asyncDispose]();
     }
   });
+
+  it('are removed while another one drains and a third is killed', async () => {
+    await using cluster = await ClusterProcesses.start(4);
+    await using load = new Load(cluster.node(3));
+    await load.more(100);
+    const stays = ['--address', cluster.addresses[3] ?? ''];
+    const draining = runCli(['cluster', 'drain', '--address', cluster.addresses[0] ?? ''], 0);
+    const removing = change('remove', '1', ...stays);
+    await load.more(20);
+    cluster.node(2).kill();
+    await cluster.node(2).exited;
+    await load.more(100);
+    await cluster.restart(2);
+    assert.match(await removing, /^done: 3 members by version 3; member /);
+    assert.equal((await draining).code, 0);
+    await cluster.node(1).stop();
+    await load.more(100);
+    await load.stop();
+    await check(
+      load,
+      [0, 2, 3].map((index) => cluster.node(index)),
+    );
+  });
 });
