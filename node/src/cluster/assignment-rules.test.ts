@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { type Assignment, firstAssignment } from '../../../common/assignment.ts';
+import { type Assignment, FEATURE_LEVEL, firstAssignment } from '../../../common/assignment.ts';
 import { takesAssignment, type Taker } from './assignment-rules.ts';
 import { assignmentOf } from './assignment-shape.ts';
 import { ClusterRefusal } from './types.ts';
@@ -94,6 +94,27 @@ describe('a member', () => {
       1,
       second,
       /^member m2 was removed and never serves again$/,
+    ],
+    [
+      'a feature level that it does not know',
+      formed,
+      1,
+      { ...second, featureLevel: FEATURE_LEVEL + 1 },
+      /^it is of feature level 2, this program knows 1$/,
+    ],
+    [
+      'a feature level that it does not know, on a fresh disk',
+      fresh,
+      0,
+      { ...first, featureLevel: FEATURE_LEVEL + 1 },
+      /^it is of feature level 2, this program knows 1$/,
+    ],
+    [
+      'a new epoch that counts its versions anew',
+      newer,
+      2,
+      { ...second, epoch: 2 },
+      /^version 2 is in force, and an epoch goes on counting$/,
     ],
     ['a member that it removes', formed, 1, { ...second, removed: ['m2'] }, /^member m2 cannot be/],
     [

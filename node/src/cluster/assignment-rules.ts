@@ -1,5 +1,5 @@
 /** What a member makes of an assignment that it is sent. Pure. */
-import { type Assignment, digestOf, isNewer } from '../../../common/assignment.ts';
+import { type Assignment, digestOf, FEATURE_LEVEL, isNewer } from '../../../common/assignment.ts';
 import type { AssignmentUpdate } from '../../../common/cluster-contract.ts';
 import { ClusterRefusal } from './types.ts';
 
@@ -32,6 +32,10 @@ export function takesAssignment(taker: Taker, { replaces, assignment }: Assignme
     refuse(`there is another assignment of version ${current.version}: ${digestOf(current)}`);
   }
   if (!isNewer(assignment, current)) refuse(`version ${current.version} is newer`);
+  // Stays are told apart by the versions that began them.
+  if (assignment.version <= current.version) {
+    refuse(`version ${current.version} is in force, and an epoch goes on counting`);
+  }
   if (replaces !== current.version) {
     refuse(`it replaces version ${replaces}, but version ${current.version} is in force`);
   }
@@ -42,7 +46,11 @@ export function takesAssignment(taker: Taker, { replaces, assignment }: Assignme
 }
 
 function checkPlace(taker: Taker, assignment: Assignment): void {
-  const { bucketCount, partitionCount, members } = assignment;
+  const { bucketCount, partitionCount, members, featureLevel } = assignment;
+  // Once persisted, it would keep this program from starting.
+  if (featureLevel > FEATURE_LEVEL) {
+    refuse(`it is of feature level ${featureLevel}, this program knows ${FEATURE_LEVEL}`);
+  }
   if (bucketCount !== taker.bucketCount || partitionCount !== taker.partitionCount) {
     refuse(
       `it has ${bucketCount} buckets and ${partitionCount} partitions, this node ${taker.bucketCount} and ${taker.partitionCount}`,
