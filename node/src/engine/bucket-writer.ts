@@ -259,13 +259,9 @@ export class BucketWriter {
   }
 
   /** Null where it may be decided now; otherwise resolves when there may be room. */
-  #roomFor(pending: Pending): Promise<void> | null {
+  #roomFor({ frameBytes }: Pending): Promise<void> | null {
     const { log, state } = this.#context.group;
-    if (log.isAlone || state !== 'leading') return null;
-    const { room } = log;
-    if (room.turn !== null) return room.turn;
-    if (!room.isWorthWaiting(pending.frameBytes)) return null;
-    return room.claim(pending.frameBytes);
+    return log.isAlone || state !== 'leading' ? null : log.room.wait(frameBytes);
   }
 
   #pin(pending: Pending, i: number, streamId: Uint8Array): Head | undefined {

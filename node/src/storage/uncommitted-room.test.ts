@@ -31,41 +31,42 @@ test('a follower has room for what all other members have appended without an an
 test('a frame without room has its turn when what is there is committed; others come behind it', async () => {
   const room = new UncommittedRoom(FILE_BYTES);
   const large = FILE_BYTES / 4;
-  assert(!room.isWorthWaiting(large), 'alone it need not wait');
+  assert.equal(room.wait(large), null, 'alone it need not wait');
   room.bytes = 10 * FRAME_BYTES;
-  assert(room.isWorthWaiting(large) && !room.isWorthWaiting(FRAME_BYTES));
+  assert.equal(room.wait(FRAME_BYTES), null);
   const order: string[] = [];
-  const turn = room.claim(large).then(() => order.push('large'));
-  const behind = room.turn?.then(() => order.push('behind'));
+  const turn = room.wait(large)?.then(() => order.push('large'));
+  const behind = room.wait(FRAME_BYTES)?.then(() => order.push('behind'));
+  assert(turn !== undefined && behind !== undefined);
   room.bytes -= 5 * FRAME_BYTES;
-  assert(room.turn !== null);
+  assert.notEqual(room.wait(FRAME_BYTES), null);
   room.bytes -= 5 * FRAME_BYTES;
-  assert.equal(room.turn, null);
+  assert.equal(room.wait(large), null);
   await Promise.all([turn, behind]);
   assert.deepEqual(order, ['large', 'behind']);
 });
 
-test('a turn that does not come ends after a while', async (t) => {
+test('a turn that does not come ends after a while, and nobody waits until something is committed', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] });
   const room = new UncommittedRoom(FILE_BYTES);
   room.bytes = FRAME_BYTES;
-  const turn = room.claim(FILE_BYTES / 4);
+  const turn = room.wait(FILE_BYTES / 4);
+  assert(turn !== null);
   t.mock.timers.tick(1000);
   await turn;
-  assert.equal(room.turn, null);
+  assert.equal(room.wait(FILE_BYTES / 4), null);
   assert(!room.takesOwn(FILE_BYTES / 4));
-  // Nobody waits any more, until something is committed.
-  assert(!room.isWorthWaiting(FILE_BYTES / 4));
   room.bytes += FRAME_BYTES;
   room.bytes -= FRAME_BYTES;
-  assert(room.isWorthWaiting(FILE_BYTES / 4));
+  assert.notEqual(room.wait(FILE_BYTES / 4), null);
+  room.endTurn();
 });
 
 test('a turn ends with the leadership that it was asked for', async () => {
   const room = new UncommittedRoom(FILE_BYTES);
   room.bytes = FRAME_BYTES;
-  const turn = room.claim(FILE_BYTES / 4);
+  const turn = room.wait(FILE_BYTES / 4);
+  assert(turn !== null);
   room.endTurn();
   await turn;
-  assert.equal(room.turn, null);
 });

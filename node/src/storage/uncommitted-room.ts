@@ -54,18 +54,13 @@ export class UncommittedRoom {
     return this.#bytes + bytes <= (3 * this.#journalFileBytes) / 4;
   }
 
-  /** Null where nobody has claimed the next turn; otherwise resolves when it may be asked again. */
-  get turn(): Promise<void> | null {
-    return this.#turn?.promise ?? null;
-  }
-
-  /** Whether there is no room, and may be some soon. */
-  isWorthWaiting(bytes: number): boolean {
-    return !this.#isStuck && !this.takesOwn(bytes);
-  }
-
-  /** Resolves when there is room for a frame of so many bytes, before anybody else is told; or when there is none for long. */
-  claim(bytes: number): Promise<void> {
+  /**
+   * Null where there is no need or no use to wait; otherwise resolves when this may be asked again. Who was first to find no room is
+   * the first to be told.
+   */
+  wait(bytes: number): Promise<void> | null {
+    if (this.#turn !== null) return this.#turn.promise;
+    if (this.#isStuck || this.takesOwn(bytes)) return null;
     const timer = setTimeout(() => {
       this.#isStuck = true;
       this.endTurn();
