@@ -279,6 +279,7 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#moves = new MoveDriver({
       ...{ store, removed, log, peers: this.peers },
       directory: () => this.#known,
+      isWilling: (bucket, replica) => this.#isWilling(bucket, replica),
     });
     this.#shareRoom();
     this.peers.attach((bucket) => this.#store.group(bucket));

@@ -62,7 +62,12 @@ async function isRemoved({ own, told, isAssigned = false }: Scene): Promise<bool
   const status = { member: 'b', cluster: 'cluster', buckets: [{ bucket: 0, committed: told }] };
   const get = (): Promise<Buffer> => Promise.resolve(Buffer.from(JSON.stringify(status)));
   const driver = new MoveDriver({
-    ...{ directory: () => directory, removed, peers: { get } as unknown as PeerRequests },
+    ...{
+      directory: () => directory,
+      isWilling: () => true,
+      removed,
+      peers: { get } as unknown as PeerRequests,
+    },
     log: {
       info: () => undefined,
       warn: () => undefined,

@@ -13,6 +13,7 @@ import type { MoveProgress, NodeStatus } from '../../../common/cluster-contract.
 import type { PeerRequests } from '../replication/peer-requests.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { isJoint, membersOf } from '../replication/raft/configuration.ts';
+import type { ReplicaId } from '../replication/raft/types.ts';
 import type { Configuration } from '../replication/raft/types.ts';
 import type { ReplicaPlan } from '../storage/storage.ts';
 import type { ClusterLog } from './cluster-node.ts';
@@ -32,6 +33,8 @@ export interface MovingStore {
 export interface MoveDriverContext {
   readonly store: MovingStore;
   readonly directory: () => MemberDirectory;
+  /** Whether a replica's member wants to lead. */
+  readonly isWilling: (bucket: number, replica: ReplicaId) => boolean;
   readonly removed: RemovedReplicas;
   readonly peers: PeerRequests;
   readonly log: ClusterLog;
@@ -138,6 +141,7 @@ export class MoveDriver {
         return { state, match, isActive: isActive || wasActive };
       },
       memberOf: (id) => directory.memberOf(log.bucket, id),
+      isWilling: (id) => this.#context.isWilling(log.bucket, id),
     };
   }
 

@@ -28,6 +28,7 @@ function bucket(
     lastIndex: 100,
     follower: (id) => followers[id] ?? well,
     memberOf: (id) => id.toLowerCase(),
+    isWilling: () => true,
     ...rest,
   };
 }
@@ -90,6 +91,19 @@ test('a leader that leaves hands over to one that stays', () => {
   const followers = { b: { ...well, isActive: false } };
   const step = nextStep(bucket(group('abc', 'd'), 'bcd', { followers }), true);
   assert.equal(step.kind === 'transfer' && step.to, 'c');
+});
+
+test('a leader that leaves hands over to one that drains only where there is nobody else', () => {
+  const to = (assigned: string): string | false => {
+    const isWilling = (id: string): boolean => id !== 'b';
+    const step = nextStep(bucket(group('abc', 'd'), assigned, { isWilling }), true);
+    return step.kind === 'transfer' && step.to;
+  };
+  assert.equal(to('bcd'), 'c');
+  assert.equal(
+    nextStep(bucket(group('ab'), 'b', { isWilling: () => false }), true).kind,
+    'transfer',
+  );
 });
 
 test('a leader that nobody of the present voters survives changes the configuration itself', () => {

@@ -42,6 +42,8 @@ export interface LedBucket {
   readonly follower: (id: ReplicaId) => Follower | undefined;
   /** Member id of a replica. */
   readonly memberOf: (id: ReplicaId) => string | null;
+  /** Whether a replica's member wants to lead: one that drains would give it away again. */
+  readonly isWilling: (id: ReplicaId) => boolean;
 }
 
 export type MoveStep =
@@ -85,7 +87,8 @@ function changeVoters(bucket: LedBucket, next: readonly ReplicaId[]): MoveStep {
   if (well.length < majority(next.length)) {
     return wait('changing', 'too few of the replicas to come are well');
   }
-  const heir = well.find((id) => id !== self && configuration.voters.includes(id));
+  const heirs = well.filter((id) => id !== self && configuration.voters.includes(id));
+  const heir = heirs.find(bucket.isWilling) ?? heirs[0];
   if (!next.includes(self) && heir !== undefined) {
     return { kind: 'transfer', stage: 'handing over', to: heir };
   }
