@@ -34,9 +34,13 @@ export class LeaderTally {
   leaderChanges = 0;
   /** By bucket: the latest leader and its term. */
   readonly #known = new Map<number, { readonly leader: ReplicaId; readonly term: number }>();
+  /** By bucket: what its group had heard of leaders when it was looked at last. */
+  readonly #seen: number[] = [];
 
   /** To be called at every tick: a leadership that is shorter is nobody's news. */
-  look({ core, log, replicaId }: RaftGroup): void {
+  look({ core, log, replicaId, leaderNews }: RaftGroup): void {
+    if (this.#seen[log.bucket] === leaderNews) return;
+    this.#seen[log.bucket] = leaderNews;
     const { leader, term } = core;
     if (leader === null) return;
     const known = this.#known.get(log.bucket);

@@ -16,10 +16,11 @@ export class MajorityWatch {
   readonly #led = new Map<number, Majority & { readonly term: number }>();
 
   /** To be called before every tick: the one at which a leader steps down forgets whom it has heard of. */
-  look({ core, log, replicaId }: RaftGroup): void {
-    const { leadership } = core;
-    if (leadership === null || !core.isQuorumCheckDue) return;
-    const { term, configuration } = core;
+  look(group: RaftGroup): void {
+    if (!group.isTickDue) return;
+    const { core, log, replicaId } = group;
+    const { leadership, term, configuration } = core;
+    if (leadership === null) return;
     const { voters } = configuration;
     const heard = voters.filter((id) => id === replicaId || leadership.progress(id)?.isActive);
     const required = majority(voters.length);

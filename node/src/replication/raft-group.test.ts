@@ -95,3 +95,38 @@ test('who is in a group stands in its log before any event does', async () => {
   assert.partialDeepStrictEqual(group.core.configurations.at(-1), known);
   await leader.close();
 });
+
+test('ticks that the core is not woken for count: a group campaigns, beats and steps down at the same ticks', async () => {
+  const follower = await TestGroup.open(FOLLOWER, [LEADER, FOLLOWER, OTHER]);
+  const { group, sent } = follower;
+  let ticks = 0;
+  while (sent.length === 0) {
+    group.tick();
+    ticks += 1;
+  }
+  assert(ticks >= 10 && ticks < 20, `campaigns after ${ticks} ticks`);
+  assert.deepEqual(new Set(sent.map(({ kind }) => kind)), new Set(['preVote']));
+  // What comes in between is told how much time has passed.
+  const term = 5;
+  const heartbeat = { kind: 'heartbeat', from: LEADER, to: FOLLOWER, term, commit: 0 } as const;
+  group.receive(received(encodeMessage(0, { ...heartbeat, round: 1 }, null)));
+  await new Promise((resolve) => setImmediate(resolve));
+  for (let round = 2; round < 20; round += 1) {
+    for (let i = 0; i < 9; i += 1) group.tick();
+    group.receive(received(encodeMessage(0, { ...heartbeat, round }, null)));
+  }
+  assert.equal(group.leader, LEADER);
+  for (let i = 0; i < 9; i += 1) group.tick();
+  const ask = { from: OTHER, to: FOLLOWER, lastIndex: 9, lastTerm: 5, isTransfer: false } as const;
+  const preVote = { kind: 'preVote', ...ask, term: 6 } as const;
+  sent.length = 0;
+  group.receive(received(encodeMessage(0, preVote, null)));
+  assert.equal(sent.length, 0, 'it has heard of its leader nine ticks ago');
+  group.tick();
+  group.receive(received(encodeMessage(0, preVote, null)));
+  assert(
+    sent.some((message) => message.kind === 'preVoteReply' && message.granted),
+    'ten ticks are too long',
+  );
+  await follower.close();
+});

@@ -81,9 +81,14 @@ export class RaftGroup implements ReplicatedLog {
   hasUndecided: () => boolean = () => false;
   /** Damage that hid events is gone: what was known of them may be wrong. */
   onHealed: () => void = () => undefined;
+  /** Counts what was heard of who leads. */
+  leaderNews = 0;
   readonly #core: RaftCore;
   readonly #host: GroupHost;
   #state: GroupState = 'starting';
+  /** Ticks that the core has not been told of: it need not be woken for them. */
+  #passed = 0;
+  #quietTicks = 0;
   /** Index of the leader's first entry. */
   #firstIndex = Infinity;
   #isFlushing = false;
@@ -200,8 +205,14 @@ export class RaftGroup implements ReplicatedLog {
     return this.#nextRead.promise;
   }
 
+  /** Whether the next tick may have an effect. */
+  get isTickDue(): boolean {
+    return this.#passed >= this.#quietTicks;
+  }
+
   tick(): void {
-    this.#step(TICK);
+    if (this.isTickDue) this.#step(TICK);
+    else this.#passed += 1;
   }
 
   receive(received: Received): void {
@@ -327,10 +338,13 @@ export class RaftGroup implements ReplicatedLog {
 
   #step(input: Parameters<RaftCore['step']>[0]): void {
     if (this.#state === 'stopped') return;
+    if (this.#passed > 0) this.#core.pass(this.#passed);
+    this.#passed = 0;
     this.#core.step(input);
     for (let effects = this.#core.take(); effects.length > 0; effects = this.#core.take()) {
       for (const effect of effects) this.#perform(effect);
     }
+    this.#quietTicks = this.#core.quietTicks;
   }
 
   #perform(effect: Effect): void {
@@ -444,6 +458,7 @@ export class RaftGroup implements ReplicatedLog {
   }
 
   #role(role: string): void {
+    this.leaderNews += 1;
     if (role === 'leader') this.#firstIndex = Infinity;
     else if (this.#state !== 'starting') this.#enter('following');
   }

@@ -1,5 +1,7 @@
 /** The words of the Raft core: what goes in, what comes out. Plain values; who sends, writes and applies is the loop. */
 
+import type { Random } from '../../../../common/random.ts';
+
 /** Names one stay of a member in a group: 16 hexadecimal digits. */
 export type ReplicaId = string;
 
@@ -197,4 +199,13 @@ export interface RaftStart {
   readonly commit: number;
   /** Configurations in the log from the last committed one on, in order of their index. */
   readonly configurations: readonly PlacedConfiguration[];
+}
+
+export interface RaftOptions {
+  readonly id: ReplicaId;
+  /** A follower that has heard nothing for this many ticks, up to twice as many by chance, campaigns. */
+  readonly electionTicks: number;
+  /** A leader is heard of every so many ticks. */
+  readonly heartbeatTicks: number;
+  readonly random: Random;
 }

@@ -128,6 +128,7 @@ export class RaftCluster {
   /** By read: the highest commit index anywhere when it was asked. */
   readonly #readFloor = new Map<number, number>();
   #values = 0;
+  #ticks = 0;
 
   constructor(voters: readonly ReplicaId[], seed: number) {
     this.random = seededRandom(seed);
@@ -155,8 +156,19 @@ export class RaftCluster {
     return [...this.replicas.values()].filter(({ core, isUp }) => isUp && core.role === 'leader');
   }
 
+  /** Quiet ticks are stepped and passed over by turns: it must not matter. */
   tick(id: ReplicaId): void {
-    this.#step(id, { kind: 'tick' });
+    const { core, isUp } = this.get(id);
+    const { quietTicks } = core;
+    if (!isUp || quietTicks === 0) {
+      this.#step(id, { kind: 'tick' });
+      return;
+    }
+    this.#ticks += 1;
+    if (this.#ticks % 2 === 0) core.pass(1);
+    else core.step({ kind: 'tick' });
+    assert.deepEqual(core.take(), [], 'a quiet tick has no effect');
+    assert.equal(core.quietTicks, quietTicks - 1);
   }
 
   campaign(id: ReplicaId): void {
