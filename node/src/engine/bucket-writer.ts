@@ -123,7 +123,7 @@ export class BucketWriter {
       decided: null,
     };
     const missing = this.#gather(pending);
-    if (missing === null && this.#queue.length === 0 && this.#roomFor(pending) === null) {
+    if (missing === null && this.#queue.length === 0) {
       this.#decide(pending);
       return null;
     }
@@ -225,8 +225,7 @@ export class BucketWriter {
     this.#draining = true;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       try {
-        const wait = (): Promise<unknown> | null => this.#gather(next) ?? this.#roomFor(next);
-        for (let waiting = wait(); waiting !== null; waiting = wait()) await waiting;
+        for (let wait = this.#gather(next); wait !== null; wait = this.#gather(next)) await wait;
       } catch (error) {
         unpin(next);
         if (this.#queue[0] !== next) continue;
@@ -241,7 +240,7 @@ export class BucketWriter {
     this.#draining = false;
   }
 
-  /** Null when all the decision needs is in memory, else a promise after which to ask again. */
+  /** Null when all the decision needs is in memory, and there is room; else a promise after which to ask again. */
   #gather(pending: Pending): Promise<unknown> | null {
     const { events } = pending.request;
     let waits: Promise<unknown>[] | null = null;
@@ -255,13 +254,9 @@ export class BucketWriter {
       const wait = this.#findHeld(pending, i, event.streamId, event.eventId, head);
       if (wait !== null) (waits ??= []).push(wait);
     }
-    return waits === null ? null : Promise.all(waits);
-  }
-
-  /** Null where it may be decided now; otherwise resolves when there may be room. */
-  #roomFor({ frameBytes }: Pending): Promise<void> | null {
+    if (waits !== null) return Promise.all(waits);
     const { log, state } = this.#context.group;
-    return log.isAlone || state !== 'leading' ? null : log.room.wait(frameBytes);
+    return log.isAlone || state !== 'leading' ? null : log.room.wait(pending.frameBytes);
   }
 
   #pin(pending: Pending, i: number, streamId: Uint8Array): Head | undefined {
