@@ -229,6 +229,9 @@ export class Clients {
         assert(isJustified, `a conflict that was none: ${error.message}`);
         return true;
       }
+      case 'READERR':
+        this.counts.refused += 1;
+        return !operation.isOpen && (!operation.hasIds || this.isEnding);
       default:
         throw error;
     }
@@ -312,10 +315,15 @@ export class Clients {
             time.fail(new Error(`${name} has no version ${String(version)} yet`));
         },
         (error: unknown) => {
-          time.fail(error);
+          this.#failed(member, error);
         },
       );
     });
+  }
+
+  /** Damage may hide what a member is asked for; nothing else may. */
+  #failed(member: SimulatedMember, error: unknown): void {
+    if (member.damage === null || !isHidden(error)) this.#cluster.time.fail(error);
   }
 
   async #read(partition: number): Promise<void> {
@@ -335,7 +343,11 @@ export class Clients {
           return (store.partitionSequence(partition) ?? -1) + 1;
         };
         answer().then(resolve, (error: unknown) => {
-          cluster.time.fail(error);
+          if (isAway(error)) resolve(null);
+          else {
+            this.#failed(member, error);
+            resolve(null);
+          }
         });
       });
     });
@@ -416,6 +428,7 @@ class Follower {
       },
       flush: () => true,
       failed: (_, error) => {
+        if (isAway(error) || (member.damage !== null && isHidden(error))) return;
         this.#cluster.time.fail(error);
       },
     };
@@ -429,6 +442,7 @@ class Follower {
           subscription.start();
         },
         (error: unknown) => {
+          if (isAway(error) || (member.damage !== null && isHidden(error))) return;
           this.#cluster.time.fail(error);
         },
       );
@@ -452,6 +466,11 @@ class Follower {
     this.#clients.counts.delivered += 1;
   }
 }
+
+const codeOf = (error: unknown): unknown => (error as Partial<SierraError>).code;
+/** The replica has left since. */
+const isAway = (error: unknown): boolean => codeOf(error) === 'CLUSTERDOWN';
+const isHidden = (error: unknown): boolean => codeOf(error) === 'READERR';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 

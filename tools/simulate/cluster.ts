@@ -1,12 +1,17 @@
 /** A cluster of simulated members, and what a client can ask of it. */
 import assert from 'node:assert/strict';
 
-import { type Assignment, isNewer } from '../../common/assignment.ts';
+import {
+  type Assignment,
+  type BucketAssignment,
+  isNewer,
+  replicaIdOf,
+} from '../../common/assignment.ts';
 import { partitionHash } from '../../common/ids.ts';
 import { type Random, seededRandom } from '../../common/random.ts';
 import { defaultStoreOptions, type StoreOptions } from '../../node/src/engine/index.ts';
 import type { LogCopyOptions } from '../../node/src/replication/log-copies.ts';
-import { decodeBatch } from '../../node/src/replication/message-format.ts';
+import { decodeBatch, replicaText } from '../../node/src/replication/message-format.ts';
 import type { PeerNetworkOptions } from '../../node/src/replication/peer-network.ts';
 import { segmentsFolder, segmentFileName } from '../../node/src/storage/names.ts';
 import { addressOf, DIRECTORY, SimulatedMember, type World } from './member.ts';
@@ -180,6 +185,10 @@ export class SimulatedCluster implements World {
   #bucketFault(bucket: number, count: number): string | null {
     const holders = this.holders(bucket);
     const havers = this.havers(bucket);
+    const { clusterId, buckets } = this.assignment as Assignment;
+    const assigned = (buckets[bucket] as BucketAssignment).replicas.map((replica) =>
+      replicaText(replicaIdOf(clusterId, bucket, replica)),
+    );
     if (holders.length !== count) return 'a holder is not there';
     if (havers.length !== count || holders.some((each) => !havers.includes(each)))
       return `members ${havers.map((each) => each.number).join(', ')} have it, not those who are to`;
@@ -192,7 +201,9 @@ export class SimulatedCluster implements World {
       if (group.appliedIndex !== end) return `member ${String(number)} lacks what is committed`;
       const { voters, outgoing, learners } = group.core.configuration;
       const isFinal = outgoing.length === 0 && learners.length === 0;
-      if (!isFinal || voters.length !== count) return `its group is not the assignment's`;
+      if (!isFinal || voters.length !== count || voters.some((id) => !assigned.includes(id)))
+        return "its group is not the assignment's";
+      if (!assigned.includes(group.replicaId)) return 'a stay is to begin anew';
     }
     return null;
   }

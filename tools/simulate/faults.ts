@@ -1,8 +1,18 @@
 /** What goes wrong, by seed: crashes, power cuts, frozen processes, slow, hanging, failing and full disks, cut networks, clocks that jump. */
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { type Random, seededRandom } from '../../common/random.ts';
+import {
+  decodeFileHeader,
+  decodeRound,
+  PAGE_BYTES,
+} from '../../node/src/storage/journal-format.ts';
+import { silentObserver } from '../../node/src/storage/observer.ts';
+import { segmentFileName, segmentsFolder } from '../../node/src/storage/names.ts';
+import { Scrub } from '../../node/src/storage/scrub.ts';
 import type { SimulatedCluster } from './cluster.ts';
 import type { Operator } from './operator.ts';
-import type { Crash, SimulatedMember } from './member.ts';
+import { type Crash, DIRECTORY, type DiskImage, type SimulatedMember } from './member.ts';
 import { fine } from './network.ts';
 
 type Fault = (faults: Faults) => void;
@@ -19,10 +29,15 @@ export class Faults {
   /** Disk operations that hang or fail. */
   readonly #diskFaults: { end: () => void }[] = [];
   #isOver = false;
+  /** Disks as they were before starts, of runs in which some are put back. */
+  readonly #images = new Map<SimulatedMember, DiskImage[]>();
+  readonly #keepsImages: boolean;
+  readonly #scrubbed = new WeakSet();
 
   constructor(cluster: SimulatedCluster, operator: Operator) {
     this.#cluster = cluster;
     this.#operator = operator;
+    this.#keepsImages = cluster.seed % 3 === 0;
     this.#random = seededRandom(cluster.seed ^ 0x6c078965);
     this.#pauseMs = this.#pick(150, 400, 400, 1000);
     // A node that ends is started again.
@@ -80,6 +95,10 @@ export class Faults {
       if (fate !== undefined) fate(member);
       else if (member.isRefused) this.#replaceDisk(member);
       else member.afterCrash(crash);
+      const image = this.#keepsImages ? member.image() : null;
+      if (image !== null) {
+        this.#images.set(member, [...(this.#images.get(member) ?? []).slice(-3), image]);
+      }
       const dies = !this.#isOver && this.#random.below(6) === 0;
       member.start(dies ? 1 + this.#random.below(80) : null);
     });
@@ -113,6 +132,141 @@ export class Faults {
       member.wipe();
     });
     member.crash();
+  }
+
+  /** Everybody has heard of the present start of a node; then its disk is put back to an earlier one. */
+  rollBack(): void {
+    const member = this.#someone();
+    if (member === undefined || !this.#operator.mayLose || !this.#isKnown(member)) return;
+    const images = (this.#images.get(member) ?? []).filter(
+      ({ memberId, lives }) => memberId === member.memberId && lives < member.lives,
+    );
+    const image = images[this.#random.below(Math.max(1, images.length))];
+    if (image === undefined) return;
+    this.#operator.lose(member);
+    this.#fates.set(member, () => {
+      member.putBack(image);
+    });
+    member.crash();
+  }
+
+  #isKnown({ number, memberId, node }: SimulatedMember): boolean {
+    const boot = node?.status().boot;
+    const others = this.#cluster.staying.filter((other) => other.number !== number);
+    return others.every(({ disk, node: other }) => {
+      if ((other?.currentAssignment() ?? null) === null) return false;
+      try {
+        const { starts } = JSON.parse(disk.bytes(`${DIRECTORY}/starts.json`).toString()) as {
+          readonly starts: Readonly<Record<string, { readonly boot: number }>>;
+        };
+        return starts[memberId ?? '']?.boot === boot;
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** A bit of a sealed segment changes on its disk; a scrub finds it. */
+  flipSegment(): void {
+    const member = this.#someone();
+    if (member === undefined || member.store === null || !this.#operator.mayLose) return;
+    const groups = [...member.store.groups()].filter(({ log }) => log.sealed.segments.length > 0);
+    const log = groups[this.#random.below(Math.max(1, groups.length))]?.log;
+    const sealed = log?.sealed.segments[this.#random.below(log.sealed.segments.length)];
+    if (log === undefined || sealed === undefined) return;
+    const path = `${segmentsFolder(DIRECTORY, log.bucket)}/${segmentFileName(sealed.number)}`;
+    const before = member.disk.bytes(path);
+    const offset = this.#random.below(Math.min(before.length, sealed.file.length));
+    member.disk.flip(path, offset, this.#random.below(8));
+    this.#cluster.trace(
+      `member ${String(member.number)}: a bit of ${path} changes at ${String(offset)}`,
+    );
+    const { memberId } = member;
+    member.damage = 'a bit of a segment changed';
+    this.#operator.damaged(() => {
+      const isThere = member.memberId === memberId && member.files(/\.log$/).includes(path);
+      const isHealed = !isThere || member.disk.bytes(path)[offset] === before[offset];
+      if (isHealed) member.damage = null;
+      else this.#scrub(member, log.bucket);
+      return isHealed;
+    });
+  }
+
+  /** What the background scrub does, once, and at once. */
+  #scrub(member: SimulatedMember, bucket: number): void {
+    member.post((store) => {
+      const log = store.group(bucket)?.log;
+      if (log === undefined || log.quarantined || this.#scrubbed.has(log)) return;
+      this.#scrubbed.add(log);
+      let passes = 0;
+      new Scrub({
+        ...{ files: member.disk, logs: [log], bytesPerSecond: 1024 * 1024 },
+        folderOf: (each) => segmentsFolder(DIRECTORY, each),
+        observer: silentObserver,
+        wait: (ms) => {
+          if (ms >= 60_000) passes += 1;
+          // The second pass never comes.
+          return passes > 1 ? new Promise(() => undefined) : delay(1);
+        },
+      }).start();
+    });
+  }
+
+  /** A bit of a file changes while the node is down: of the journal, but not of its last round, which nobody can tell from one that was torn. */
+  flipAtRest(): void {
+    const member = this.#someone();
+    if (member === undefined || member.memberId === null || !this.#operator.mayLose) return;
+    const { memberId } = member;
+    member.damage = 'a bit of a file changed';
+    let isFlipped = false;
+    this.#operator.damaged(() => {
+      const isOver = (isFlipped && member.isUp) || member.memberId !== memberId;
+      if (isOver) member.damage = null;
+      return isOver;
+    });
+    this.#fates.set(member, () => {
+      member.afterCrash('process');
+      isFlipped = true;
+      this.#flipAtRest(member);
+    });
+    member.crash();
+  }
+
+  #flipAtRest(member: SimulatedMember): void {
+    const files = member.files(
+      /\.journal$|\.json$|\.streams$|\.partitions$|\.events$|young\.index$/,
+    );
+    const path = files[this.#random.below(Math.max(1, files.length))];
+    if (path === undefined) return;
+    const { from, to } = path.endsWith('.journal')
+      ? this.#roundOf(member, path)
+      : { from: 0, to: member.disk.bytes(path).length };
+    if (from === to) return;
+    const offset = from + this.#random.below(to - from);
+    member.disk.flip(path, offset, this.#random.below(8));
+    this.#cluster.trace(
+      `member ${String(member.number)}: a bit of ${path} changes at ${String(offset)}`,
+    );
+  }
+
+  /** A round in a file of the journal, not the last one of all; or nothing. */
+  #roundOf(member: SimulatedMember, path: string): { readonly from: number; readonly to: number } {
+    const rounds = member.files(/\.journal$/).flatMap((file) => {
+      const bytes = member.disk.bytes(file);
+      const salt = decodeFileHeader(bytes)?.salt ?? 0;
+      const found = [];
+      for (let at = PAGE_BYTES; at < bytes.length; at += PAGE_BYTES) {
+        const round = decodeRound(bytes, at, salt);
+        if (round !== null) found.push({ file, at, ...round });
+      }
+      return found;
+    });
+    const last = Math.max(...rounds.map(({ number }) => number));
+    const mine = rounds.filter(({ file, number }) => file === path && number < last);
+    const round = mine[this.#random.below(Math.max(1, mine.length))];
+    return round === undefined
+      ? { from: 0, to: 0 }
+      : { from: round.at, to: round.at + round.length };
   }
 
   drain(): void {
@@ -302,6 +456,27 @@ const faults: readonly (readonly [string, number, Fault])[] = [
     5,
     (f) => {
       f.wipe();
+    },
+  ],
+  [
+    'rolled-back disk',
+    8,
+    (f) => {
+      f.rollBack();
+    },
+  ],
+  [
+    'bit of a segment',
+    6,
+    (f) => {
+      f.flipSegment();
+    },
+  ],
+  [
+    'bit of a file at rest',
+    4,
+    (f) => {
+      f.flipAtRest();
     },
   ],
   [

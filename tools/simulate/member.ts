@@ -43,6 +43,14 @@ export interface World {
   trace(line: string): void;
 }
 
+/** A disk at rest. */
+export interface DiskImage {
+  readonly disk: SimulatedFileSystem;
+  readonly memberId: string;
+  /** Starts of processes before. */
+  readonly lives: number;
+}
+
 export class SimulatedMember {
   readonly number: number;
   disk: SimulatedFileSystem;
@@ -184,6 +192,25 @@ export class SimulatedMember {
     this.#down('has closed');
   }
 
+  /** The disk as it is now, to be put back later; null: it was not used yet. */
+  image(): DiskImage | null {
+    const { disk, memberId, lives } = this;
+    return memberId === null ? null : { disk: disk.clone(), memberId, lives };
+  }
+
+  /** The disk is as it was once. */
+  putBack({ disk, lives }: DiskImage): void {
+    assert(this.life === null, 'a disk is changed while nothing runs on it');
+    this.#trace(`'s disk is put back to what it was before start ${String(lives + 1)}`);
+    this.disk = disk.clone({ seed: this.#random.below(2 ** 31) });
+    this.damage = 'an older state';
+  }
+
+  /** Files whose paths match. */
+  files(pattern: RegExp): string[] {
+    return this.disk.paths().filter((path) => pattern.test(path));
+  }
+
   /** The disk is gone; the next process finds an empty one. */
   wipe(): void {
     assert(this.life === null, 'a disk is changed while nothing runs on it');
@@ -215,11 +242,17 @@ export class SimulatedMember {
   /** What the disk has said ends the process, or is a mistake of ours. */
   #failed(life: Life, error: unknown): void {
     if (life.isDead) return;
-    if (this.damage !== null && error instanceof OpenError && error.reason === 'damaged') {
+    if (error instanceof OpenError && error.reason === this.#expectedRefusal) {
       this.isRefused = true;
       this.#down(`does not start: ${error.message}`);
     } else if (this.diskFault === null) this.#world.time.fail(error);
     else this.#down(`ends, with ${this.diskFault}: ${(error as Error).message}`);
+  }
+
+  /** How a damaged disk may be refused. */
+  get #expectedRefusal(): OpenError['reason'] | null {
+    if (this.damage === null) return null;
+    return this.damage === 'an older state' ? 'mismatch' : 'damaged';
   }
 
   freeze(forMs: number): void {
@@ -272,6 +305,12 @@ export class SimulatedMember {
       log: this.#log(),
       state: () => (this.isClosing ? 'stopping' : this.store === null ? 'forming' : 'serving'),
       network: this.#world.networkOf(this),
+      onRolledBack: (error) => {
+        if (life.isDead) return;
+        if (this.damage !== 'an older state') this.#world.time.fail(error);
+        this.isRefused = true;
+        this.#down(`ends: ${error.message}`);
+      },
     });
     if (life.isDead) return;
     this.node = node;

@@ -2,7 +2,7 @@
 import { clusterPaths } from '../../common/cluster-contract.ts';
 import type { Random } from '../../common/random.ts';
 import type { ClusterNode } from '../../node/src/cluster/cluster-node.ts';
-import { ClusterRefusal } from '../../node/src/cluster/types.ts';
+import { ClusterRefusal, RolledBackRefusal } from '../../node/src/cluster/types.ts';
 import type { PeerConnection } from '../../node/src/replication/peer-network.ts';
 import {
   type ByteRange,
@@ -143,7 +143,11 @@ export class SimulatedPeer implements PeerConnection {
 
 const refusal = (error: unknown): PeerError =>
   error instanceof ClusterRefusal
-    ? new PeerError(error.message, 'not done', 409)
+    ? new PeerError(
+        error.message,
+        'not done',
+        error instanceof RolledBackRefusal ? RolledBackRefusal.status : 409,
+      )
     : new PeerError(error instanceof Error ? error.message : String(error), 'unknown', 500);
 
 interface Request extends Content {
