@@ -130,8 +130,6 @@ export class MoveDriver {
       self: replicaId,
       assigned: directory.assigned(log.bucket),
       configuration: core.configuration,
-      // A checkpoint does not tell whether it had its configuration from a frame: it is told again.
-      isUntold: directory.assignment.version > 1 && !log.isConfiguredByFrame,
       changeFault: core.changeFault(),
       lastIndex: log.endIndex,
       follower: (id) => {

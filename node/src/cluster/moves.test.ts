@@ -23,7 +23,6 @@ function bucket(
     self: 'a',
     assigned: Array.from(assigned),
     configuration,
-    isUntold: false,
     changeFault: null,
     lastIndex: 100,
     follower: (id) => followers[id] ?? well,
@@ -35,13 +34,6 @@ function bucket(
 
 test('an assignment in force asks for nothing, in whatever order', () => {
   assert.deepEqual(nextStep(bucket(group('abc'), 'cab'), true), { kind: 'none' });
-});
-
-test('who belongs to the group is told to the log once others may come that know of no first assignment', () => {
-  const untold = bucket(group('abc'), 'abc', { isUntold: true });
-  const step = { kind: 'change', stage: 'changing', configuration: group('abc') };
-  assert.deepEqual(nextStep(untold, true), step);
-  assert.equal(nextStep({ ...untold, changeFault: 'another' }, true).kind, 'wait');
 });
 
 test('a new replica becomes a learner first, then catches up, then a voter', () => {

@@ -31,11 +31,6 @@ export interface LedBucket {
   /** Replicas that the assignment names. */
   readonly assigned: readonly ReplicaId[];
   readonly configuration: Configuration;
-  /**
-   * Perhaps only the first assignment says who belongs to the group, no entry of the log: a member that has missed that
-   * assignment would never know, and could not be elected.
-   */
-  readonly isUntold: boolean;
   /** Why the configuration cannot be changed at the moment, or null. */
   readonly changeFault: string | null;
   readonly lastIndex: number;
@@ -65,10 +60,10 @@ export function nextStep(bucket: LedBucket, mayAdd: boolean): MoveStep {
   const missing = without(next, voters);
   const isSame = missing.length === 0 && without(voters, next).length === 0;
   const isDone = isSame && learners.length === 0;
-  if (isDone && twin === undefined && !bucket.isUntold) return { kind: 'none' };
+  if (isDone && twin === undefined) return { kind: 'none' };
   if (changeFault !== null) return wait('changing', changeFault);
   if (isDone && twin !== undefined) return dropTwin(bucket, twin);
-  if (isSame) return change(isDone ? 'changing' : 'dropping', voters, []);
+  if (isSame) return change('dropping', voters, []);
   if (!sameIds(learners, missing)) {
     const isNew = learners.length === 0;
     if (isNew && !mayAdd) return wait('adding', 'other buckets are moved first');

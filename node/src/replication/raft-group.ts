@@ -443,7 +443,8 @@ export class RaftGroup implements ReplicatedLog {
    */
   #tellConfiguration(): void {
     const { configuration } = this.#core;
-    if (this.log.isConfiguredByFrame || this.log.isAlone || isJoint(configuration)) return;
+    const isTold = this.log.configurations.at(-1)?.isFrame === true;
+    if (isTold || this.log.isAlone || isJoint(configuration)) return;
     this.#appendOwn(frameKind.configuration, configuration);
   }
 

@@ -189,11 +189,6 @@ export class BucketLog extends KnownDamage implements JournalParty {
     return this.#history.configurations;
   }
 
-  /** Whether the configuration in force was read in a frame since the start; else it may stand in none. */
-  get isConfiguredByFrame(): boolean {
-    return this.#history.isConfiguredByFrame;
-  }
-
   /** Whether this replica decides alone: what is durable here is committed. */
   get isAlone(): boolean {
     return this.#history.isAlone;

@@ -4,6 +4,8 @@ import { isAlone } from './configuration-format.ts';
 export interface PlacedConfiguration {
   readonly index: number;
   readonly bytes: Uint8Array;
+  /** Whether a frame was seen that says so; false: a checkpoint said so, or the plan of a new replica. */
+  readonly isFrame: boolean;
 }
 
 /** The terms and configurations of a log, by the index where each begins; back to where this start has read from. */
@@ -14,8 +16,6 @@ export class LogHistory {
   /** In the order of the log; there is always one. */
   readonly #configurations: PlacedConfiguration[];
   readonly #terms: { readonly index: number; readonly term: number }[];
-  /** What a checkpoint said, or the plan of a new replica. */
-  readonly #first: PlacedConfiguration;
 
   constructor(
     end: { readonly index: number; readonly term: number },
@@ -24,8 +24,7 @@ export class LogHistory {
   ) {
     this.#replicaId = replicaId;
     this.isAlone = isAlone(configuration, replicaId);
-    this.#first = { index: end.index, bytes: configuration };
-    this.#configurations = [this.#first];
+    this.#configurations = [{ index: end.index, bytes: configuration, isFrame: false }];
     this.#terms = [{ index: end.index, term: end.term }];
   }
 
@@ -38,17 +37,12 @@ export class LogHistory {
     return (this.#configurations.at(-1) as PlacedConfiguration).bytes;
   }
 
-  /** Whether the one in force was read in a frame since the start; else it may stand in none. */
-  get isConfiguredByFrame(): boolean {
-    return this.#configurations.at(-1) !== this.#first;
-  }
-
   termBegins(index: number, term: number): void {
     this.#terms.push({ index, term });
   }
 
   configured(index: number, bytes: Uint8Array): void {
-    this.#configurations.push({ index, bytes: Buffer.from(bytes) });
+    this.#configurations.push({ index, bytes: Buffer.from(bytes), isFrame: true });
     this.isAlone = isAlone(this.configuration, this.#replicaId);
   }
 
