@@ -30,6 +30,7 @@ const library = 'node/src/library';
 const libraryDoor = 'node/src/index.ts';
 const server = 'node/src/server.ts';
 const parts = 'node/src/parts.ts';
+const heapGrowth = 'node/src/heap-growth.ts';
 const maintenance = 'node/src/maintenance.ts';
 const clientCommands = 'node/src/client-commands.ts';
 const program = 'node/src/program.ts';
@@ -58,12 +59,13 @@ export const importTable: readonly ImportRow[] = [
   { part: library, mayImport: [common, engine, subscriptions] },
   { part: libraryDoor, mayImport: [common, engine, library] },
   { part: server, mayImport: [common, ...node, config, configDoor, startError] },
-  { part: parts, mayImport: [common, ...node, server] },
+  { part: heapGrowth, mayImport: [] },
+  { part: parts, mayImport: [common, ...node, server, heapGrowth] },
   { part: maintenance, mayImport: [common, storage, cluster] },
   {
     part: program,
     mayImport: [
-      ...[common, config, configDoor, startError, version, server, parts, maintenance],
+      ...[common, config, configDoor, startError, version, server, parts, heapGrowth, maintenance],
       clientCommands,
     ],
   },

@@ -7,6 +7,7 @@ import { CommandRunner } from './cluster/command-runner.ts';
 import { Router } from './cluster/router.ts';
 import { openStore, type Store } from './engine/index.ts';
 import { type ClusterServer, openClusterServer } from './http/cluster-server.ts';
+import { setHeapGrowth } from './heap-growth.ts';
 import { RespListener } from './resp/listener.ts';
 import { respLimits } from './resp/limits.ts';
 import type { ClusterPart, NodeParts } from './server.ts';
@@ -22,10 +23,10 @@ export const nodeParts: NodeParts = {
   },
   openListener: (store, config, context) => openListener(new Router(store), config, context),
   openCluster: async (config, cluster, { version, log, state, onFatal }) => {
-    const { index, factor, secret, peers } = cluster;
+    const { index, factor, copyPercent, secret, peers } = cluster;
     const { bucketCount, partitionCount } = config.store;
     const node = await ClusterNode.open({
-      ...{ directory: config.directory, index, factor, secret, version, log },
+      ...{ directory: config.directory, index, factor, copyPercent, secret, version, log },
       peers: peers.map(({ host, port }) => hostAndPort(host, port)),
       counts: {
         ...(bucketCount !== undefined && { bucketCount }),
@@ -34,6 +35,9 @@ export const nodeParts: NodeParts = {
       files: new RealFileSystem(),
       random: systemRandom,
       state: () => memberStates[state()],
+      onCopying: (isCopying) => {
+        setHeapGrowth(isCopying ? 'wide' : 'narrow');
+      },
       onRolledBack: onFatal,
     });
     const { requestTimeoutMs } = cluster;

@@ -18,6 +18,7 @@ import {
   type NodeConfig,
 } from './config.ts';
 import type { RunningNode } from './server.ts';
+import { setHeapGrowth } from './heap-growth.ts';
 import { StartError } from './start-error.ts';
 import { version } from './version.ts';
 
@@ -112,8 +113,7 @@ function fail(sentence: string): void {
 async function start(config: NodeConfig, warnings: readonly string[]): Promise<void> {
   // libuv reads it when its pool is first used. Nothing has used it yet, and what might is only loaded behind this line.
   process.env['UV_THREADPOOL_SIZE'] ??= String(config.poolThreads);
-  // On a machine with much memory V8 lets four times the live heap pile up before it collects.
-  setFlagsFromString('--heap-growing-percent=50');
+  setHeapGrowth('narrow');
   // A burst of appends in flight outlives a small young generation. V8 would take them for long-lived and put the objects of
   // every later append into the old one: measured, a third more CPU per append, for good.
   setFlagsFromString('--no-allocation-site-pretenuring');

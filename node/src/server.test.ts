@@ -51,6 +51,7 @@ class RecordedParts implements NodeParts {
         ...{
           catchUp: { replicas: 0, bytes: 0, failures: 0 },
           healing: { segments: 0, failures: 0 },
+          digests: { comparisons: 0, mismatches: 0, differing: 0, comparedAtMs: null },
           isDraining: false,
         },
       }),

@@ -29,6 +29,8 @@ import type { RaftGroup } from '../replication/raft-group.ts';
 import { membersOf } from '../replication/raft/configuration.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { HealingEvent } from '../replication/segment-healing.ts';
+import { SegmentDigests } from '../replication/segment-digests.ts';
+import { peerSegments } from '../replication/segment-requests.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
 import { defaultTiming, TICK_MS, Ticker } from '../replication/ticker.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
@@ -127,6 +129,7 @@ export class ClusterNode implements MemberService, ClusterView {
   readonly #options: ClusterNodeOptions;
   readonly #identity: Identity;
   readonly #leaders: LeaderWatch;
+  readonly #digests: SegmentDigests;
   readonly #members: MemberWatch;
   readonly #senders: Senders;
   /** Of this process, once the store is open. */
@@ -209,6 +212,17 @@ export class ClusterNode implements MemberService, ClusterView {
         options.log.error({ bucket: log.bucket, reason }, 'a log does not continue its leader’s');
       },
     });
+    this.#digests = new SegmentDigests(
+      peerSegments(this.peers),
+      (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
+      {
+        random: options.random,
+        now: Date.now,
+        onDiffers: (found) => {
+          options.log.error(found, 'a segment holds other events than its leader’s');
+        },
+      },
+    );
     this.#leaders = new LeaderWatch((bucket) => this.leaderOf(bucket));
     this.#members = new MemberWatch(this, options.log, {
       learnt: () => this.#leaders.look(),
@@ -306,6 +320,7 @@ export class ClusterNode implements MemberService, ClusterView {
     for (const group of this.#store.groups()) group.stop();
     this.#store = NOBODY;
     await this.peers.healing.close();
+    await this.#digests.close();
   }
 
   /** Ends what {@link leave} has left: requests and connections. */
@@ -402,6 +417,7 @@ export class ClusterNode implements MemberService, ClusterView {
       tally: this.#tally,
       copies: this.peers.copies,
       healing: this.peers.healing,
+      digests: this.#digests,
       memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
       isDraining: this.#drain.isOn,
     });
@@ -564,5 +580,6 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#moves?.tend();
     this.#preference.look(this.#store.groups());
     this.peers.healing.look(this.#store.groups());
+    this.#digests.look(this.#store.groups());
   }
 }

@@ -2,6 +2,7 @@
 import type { LogCopies } from '../replication/log-copies.ts';
 import type { SegmentHealing } from '../replication/segment-healing.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
+import type { SegmentDigests } from '../replication/segment-digests.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import { followersOf, roleOf } from './replica-status.ts';
 
@@ -25,8 +26,15 @@ export interface ClusterStatistics {
   };
   /** Damaged segments replaced by another replica's, and attempts that failed, since the start. */
   readonly healing: { readonly segments: number; readonly failures: number };
+  /** Comparisons of sealed segments with leaders' since the start, when the latest was (ms since 1970), and what differs. */
+  readonly digests: DigestStatistics;
   readonly isDraining: boolean;
 }
+
+export type DigestStatistics = Pick<
+  SegmentDigests,
+  'comparisons' | 'mismatches' | 'differing' | 'comparedAtMs'
+>;
 
 /** Counts elections and leaders as this member hears of them. */
 export class LeaderTally {
@@ -56,6 +64,7 @@ export interface StatisticsSource {
   readonly tally: LeaderTally;
   readonly copies: Pick<LogCopies, 'active' | 'bytes' | 'failures'>;
   readonly healing: Pick<SegmentHealing, 'segments' | 'failures'>;
+  readonly digests: DigestStatistics;
   readonly memberOf: (bucket: number, replica: ReplicaId) => string | null;
   readonly isDraining: boolean;
 }
@@ -81,6 +90,6 @@ export function clusterStatistics(source: StatisticsSource): ClusterStatistics {
   const catchUp = { replicas: copies.active, bytes: copies.bytes, failures: copies.failures };
   return {
     ...{ replicas, leaderless, electionsWon, leaderChanges, uncommitted, lag, catchUp },
-    ...{ healing, isDraining },
+    ...{ healing, digests: source.digests, isDraining },
   };
 }

@@ -40,6 +40,8 @@ export interface ClusterConfig {
   readonly count: number;
   /** Copies of every event in a cluster that forms; at most {@link count}. */
   readonly factor: number;
+  /** Of the time that copying segments takes while clients append. */
+  readonly copyPercent: number;
   /** Where this node listens for the others. */
   readonly address: Address;
   /** Where the nodes are for each other, by index. */
@@ -311,6 +313,7 @@ function clusterConfig(settings: EffectiveSettings): ClusterConfig | null {
     index: get('node.index'),
     count,
     factor: Math.min(get('replication.factor'), count),
+    copyPercent: get('replication.copy_percent'),
     address: get('network.cluster_address'),
     peers: settings.peers(),
     secretFile: secretFile === '' ? null : secretFile,

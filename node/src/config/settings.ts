@@ -262,6 +262,13 @@ export const settings = {
     doc: 'How long to wait before missing events are asked for.',
     noEffect: 'a replicated log asks at once for what is missing',
   },
+  'replication.copy_percent': {
+    kind: 'count',
+    default: '20',
+    min: '1',
+    max: '100',
+    doc: 'Share of the time that a node which copies segments of others spends on that while clients append; without clients it copies at full speed, and more where it would fall behind. `100`: always.',
+  },
   'scan.page_bytes_max': {
     kind: 'bytes',
     default: '8MiB',

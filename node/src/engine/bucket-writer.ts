@@ -198,7 +198,8 @@ export class BucketWriter {
     if (frameKindOf(bytes, at) !== frameKind.events) return;
     const frame = this.#inFlight[this.#inFlightStart];
     if (frame?.index !== frameIndex(bytes, at)) {
-      this.#context.heads.follow(bytes, at, (streamId) => this.#loading.has(keyText(streamId)));
+      const isBeingRead = (streamId: Uint8Array): boolean => this.#loading.has(keyText(streamId));
+      this.#context.heads.follow(bytes, at, this.#loading.size === 0 ? null : isBeingRead);
       return;
     }
     this.#inFlight[this.#inFlightStart] = undefined;

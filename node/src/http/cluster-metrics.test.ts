@@ -44,6 +44,7 @@ function metricsOf(members: TestMembers, name: string): { metrics: NodeMetrics; 
     clusterStatistics({
       ...{ groups: member().store.groups(), tally, copies: member().network.copies },
       healing: member().network.healing,
+      digests: { comparisons: 2, mismatches: 1, differing: 1, comparedAtMs: 1000 },
       ...{ memberOf: (_, replica) => byReplica.get(replica) ?? null, isDraining: false },
     }),
   );

@@ -18,6 +18,14 @@ const gauges: Readonly<Record<string, [help: string, read: Read]>> = {
     'Replicas here that copy segments, or wait for their turn.',
     (s) => s.catchUp.replicas,
   ],
+  segment_digest_differing: [
+    'Sealed segments here that hold other events than their leader’s. Never anything but 0 unless a disk or a program fails.',
+    (s) => s.digests.differing,
+  ],
+  segment_digest_last_comparison_timestamp_seconds: [
+    'When sealed segments here were last compared with a leader’s, seconds since 1970; 0: never since the start.',
+    (s) => (s.digests.comparedAtMs ?? 0) / 1000,
+  ],
   draining: ['1 while this node is drained.', (s) => Number(s.isDraining)],
 };
 
@@ -35,6 +43,14 @@ const counters: Readonly<Record<string, [help: string, read: Read]>> = {
   healed_segments_total: [
     'Damaged segments that were replaced by those of other nodes.',
     (s) => s.healing.segments,
+  ],
+  segment_digest_comparisons_total: [
+    'Buckets whose sealed segments were compared with their leader’s.',
+    (s) => s.digests.comparisons,
+  ],
+  segment_digest_mismatches_total: [
+    'Sealed segments that were found to differ from their leader’s.',
+    (s) => s.digests.mismatches,
   ],
   healing_failures_total: ['Attempts at that which failed.', (s) => s.healing.failures],
 };

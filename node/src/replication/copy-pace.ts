@@ -6,6 +6,7 @@
  * const pace = new CopyPace({ share: 0.2, isBusy: () => clients.areActive() });
  * const work = pace.begin();
  * // … a slice is taken
+ * work.end();              // what others do until the rest begins is not this one's work
  * await work.rest({ isSourceBusy, haste: 1 }, signal);
  * ```
  *
@@ -31,11 +32,13 @@ export interface CopyState {
 }
 
 export interface PacedWork {
+  /** Without it work ends where the rest begins. */
+  end(): void;
   rest(state: CopyState, signal: AbortSignal): Promise<void>;
 }
 
 /** A process that stood still has not worked all the time. */
-const REST_MS_MAX = 250;
+const REST_MS_MAX = 100;
 
 const sleepUnreferenced = (ms: number, signal: AbortSignal): Promise<void> =>
   delay(ms, undefined, { signal, ref: false }).catch(() => undefined);
@@ -55,11 +58,15 @@ export class CopyPace {
 
   begin(): PacedWork {
     const startedAt = this.#now();
+    let endedAt: number | null = null;
     return {
+      end: () => {
+        endedAt = this.#now();
+      },
       rest: ({ isSourceBusy, haste }, signal) => {
         const share = Math.min(1, this.#share * haste);
         if (share === 1 || !(isSourceBusy || this.#isBusy())) return Promise.resolve();
-        const workMs = this.#now() - startedAt;
+        const workMs = (endedAt ?? this.#now()) - startedAt;
         return this.#sleep(Math.min(REST_MS_MAX, workMs * (1 / share - 1)), signal);
       },
     };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { FRAME_HEADER_BYTES } from '../storage/frame-format.ts';
+import { MemoryFileSystem } from '../storage/memory-file-system.ts';
 import { LogCopies, type LogCopyEvent, type SegmentSource } from './log-copies.ts';
 import type { ReplicaId } from './raft/types.ts';
 import { listSegments, readSegment } from './segment-serving.ts';
@@ -186,4 +187,37 @@ test('a copy is not reported as durable where the disk has failed', async () => 
     const told = target.sent.map((message) => (message.kind === 'pulled' ? message.index : null));
     assert(told.every((index) => index === null));
   });
+});
+
+test('a copy leaves free what is kept free, and goes on when there is room', async () => {
+  const capacityBytes = 64 * 1024 * KIB;
+  const files = new MemoryFileSystem({ capacityBytes });
+  const source = await Replica.open(SOURCE, [SOURCE]);
+  const target = await Replica.open(TARGET, [TARGET, SOURCE, OTHER], files, capacityBytes / 4);
+  await source.append(500, 'a');
+  const { freeBytes } = await files.space('/disk');
+  const other = await files.open('/disk/other', 'create');
+  // Room for a part of what is to be copied.
+  await other.write(Buffer.alloc(freeBytes - capacityBytes / 4 - 300 * KIB), 0);
+  const copies = new LogCopies(sourceOf(source), memberOf, { pieceBytes: 10 * KIB });
+  const copy = async (): Promise<number | null> => {
+    await target.lookAtSpace();
+    copies.begin(target.group, SOURCE, source.group.log.committedIndex);
+    while (copies.active > 0) await new Promise(setImmediate);
+    const message = target.sent.at(-1);
+    return message?.kind === 'pulled' ? message.index : null;
+  };
+  assert.equal(await copy(), null);
+  const { endIndex } = target.group.log;
+  assert(endIndex > 100 && endIndex < source.group.log.endIndex, String(endIndex));
+  await target.group.log.settle();
+  // Frames that are in memory when the disk is asked how much is free are written later.
+  assert((await files.space('/disk')).freeBytes >= capacityBytes / 4 - 512 * KIB);
+  await other.close();
+  await files.remove('/disk/other');
+  assert.equal(await copy(), source.group.log.committedIndex);
+  assert((await contents(source)).equals(await contents(target)));
+  await copies.close();
+  await target.close();
+  await source.close();
 });

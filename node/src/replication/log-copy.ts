@@ -72,6 +72,8 @@ export class LogCopy {
 
   /** Until the other replica's files have no more; resolves with the end when it is durable here. */
   async run(): Promise<LogPosition> {
+    // Asked before anything is fetched, too.
+    this.#requireSpace(0);
     let start = -1;
     for (let lacked = Infinity; start !== this.#bytes;) {
       start = this.#bytes;
@@ -131,10 +133,12 @@ export class LogCopy {
       const work = this.#options.pace.begin();
       const to = this.#checked(bytes, from);
       if (to === from) return bytes.subarray(from);
+      this.#requireSpace(to - from);
       const fault = this.#group.takeCommitted(bytes, from, to);
       if (fault !== null) throw new Error(fault);
       this.#bytes += to - from;
       from = to;
+      work.end();
       await this.#options.breathe();
       await work.rest({ isSourceBusy: this.#isSourceBusy, haste: this.#haste }, this.#signal);
       this.#signal.throwIfAborted();
@@ -187,6 +191,12 @@ export class LogCopy {
     });
     // Whoever waits is woken then, too: what the disk did not take is not durable.
     this.#refuseStopped();
+  }
+
+  /** What is kept free is kept for what a majority waits for. */
+  #requireSpace(bytes: number): void {
+    if (!this.#group.log.sealed.takesSpace(bytes))
+      throw new Error('the disk has no room for a copy');
   }
 
   #refuseStopped(): void {

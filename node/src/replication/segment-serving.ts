@@ -7,16 +7,22 @@ export interface SegmentListing {
   readonly segment: number;
   /** Bytes of committed frames and the header, as far as they are in the file. Final where a later segment is listed. */
   readonly bytes: number;
+  /** Of a sealed one: its last frame. By the chain of checksums a digest of all frames up to there. */
+  readonly last?: { readonly index: number; readonly term: number; readonly crc: number };
 }
 
 /** Segments with anything in them, oldest first. What the files lack of the committed frames is in memory. */
 export function listSegments(log: BucketLog): SegmentListing[] {
-  const listed = new Map<number, number>();
-  for (const { number, file } of log.sealed.segments) listed.set(number, file.length);
-  for (const { number, written } of log.young) if (written > 0) listed.set(number, written);
-  return [...listed]
-    .map(([segment, bytes]) => ({ segment, bytes }))
-    .sort((a, b) => a.segment - b.segment);
+  const listed = new Map<number, SegmentListing>();
+  for (const { number, file, index } of log.sealed.segments) {
+    const { lastIndex, lastTerm, lastCrc } = index.summary;
+    const last = { index: lastIndex, term: lastTerm, crc: lastCrc };
+    listed.set(number, { segment: number, bytes: file.length, last });
+  }
+  for (const { number, written } of log.young) {
+    if (written > 0) listed.set(number, { segment: number, bytes: written });
+  }
+  return [...listed.values()].sort((a, b) => a.segment - b.segment);
 }
 
 /**

@@ -106,6 +106,8 @@ export class LogHealing {
     const temporary = `${folder}/${replacementFileName(segment)}`;
     if (this.#closed) throw new Error('the log is closed');
     await files.remove(temporary);
+    if (!this.#log.sealed.takesSpace(bytes))
+      throw new Error('the disk has no room for another copy of it');
     const file = await files.open(temporary, 'create');
     try {
       const copied = await this.#copy(file, bytes, read);

@@ -99,13 +99,13 @@ export class LogOpener {
   }
 
   #sealedSegments(bucket: number, folder: string): SealedSegments {
-    const { files, builds, observer, cache, openFiles, failed } = this.#context;
+    const { files, builds, observer, cache, openFiles, failed, space } = this.#context;
     const { filterBytes, bucketCount } = this.#context;
     const budgetBytes = Math.floor(filterBytes / bucketCount / 2);
     const forest = (kind: 'streams' | 'events'): FilterForest =>
       new FilterForest({ folder, cache, openFiles, builds, kind, budgetBytes });
     return new SealedSegments({
-      ...{ bucket, files, folder, cache, openFiles, builds, observer, failed },
+      ...{ bucket, files, folder, cache, openFiles, builds, observer, failed, space },
       streamFilters: forest('streams'),
       eventFilters: forest('events'),
     });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once, EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 
+import { frameLength, sealFrame } from './frame-format.ts';
 import { MemoryFileSystem } from './memory-file-system.ts';
 import { segmentsFolder } from './names.ts';
 import type { StorageObserver } from './observer.ts';
@@ -110,6 +111,22 @@ describe('the background scrub', () => {
       [true, false],
     );
     assert.equal(directory.storage.logs[0]?.damage[0]?.from, from);
+  });
+
+  it('a whole frame that is another one than was sealed', async () => {
+    const path = `${folder}/0000000001.log`;
+    const bytes = await files.readFile(path);
+    let last = bytes.readUInt32LE(8);
+    for (let at = last; at < bytes.length; at += frameLength(bytes, at)) last = at;
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 4;
+    sealFrame(bytes, last, bytes.length - last);
+    const file = await files.open(path, 'open');
+    await file.write(bytes, 0);
+    await file.close();
+    await pass();
+    const { segment, reason } = recovered[0]?.[1] ?? {};
+    assert.deepEqual([segment, reason], [1, 'holds other frames than were sealed']);
+    assert.ok(directory.storage.logs[0]?.quarantined);
   });
 
   it('the header of a sealed segment', async () => {

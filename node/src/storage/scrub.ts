@@ -95,7 +95,9 @@ export class Scrub {
     }
   }
 
-  async #checkSegment(log: BucketLog, { number, file }: SealedSegment): Promise<void> {
+  async #checkSegment(log: BucketLog, segment: SealedSegment): Promise<void> {
+    const { number, file } = segment;
+    const { lastIndex, lastCrc } = segment.index.summary;
     const read = this.#paced((target, position) => file.source.read(target, position));
     const bytes = Buffer.alloc(Math.min(file.length, PIECE_BYTES));
     await read(bytes, 0);
@@ -110,8 +112,11 @@ export class Scrub {
       index: header.firstIndex - 1,
       crc: header.previousCrc,
     };
-    const { damage } = await scanReads(read, start, file.length, () => undefined, PIECE_BYTES);
-    for (const { from, to, reason } of damage) this.#report(log, number, from, to, reason);
+    const end = await scanReads(read, start, file.length, () => undefined, PIECE_BYTES);
+    for (const { from, to, reason } of end.damage) this.#report(log, number, from, to, reason);
+    // Every frame may be whole, and another one than was written: what was sealed ended in another checksum then.
+    if (end.damage.length > 0 || (end.lastIndex === lastIndex && end.lastCrc === lastCrc)) return;
+    this.#report(log, number, 0, file.length, 'holds other frames than were sealed');
   }
 
   #report(log: BucketLog, segment: number, from: number, to: number, reason: string): void {

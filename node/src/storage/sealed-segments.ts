@@ -14,6 +14,7 @@ import type { StorageObserver } from './observer.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { IndexBuilds } from './index-builds.ts';
 import { SegmentIndex } from './segment-index.ts';
+import type { SpaceGuard } from './space-guard.ts';
 import { isDiskFull } from './system-error.ts';
 import type { YoungSegment } from './young-segment.ts';
 
@@ -38,6 +39,7 @@ export interface SealedContext {
   readonly streamFilters: FilterForest;
   readonly eventFilters: FilterForest;
   readonly observer: StorageObserver;
+  readonly space: Pick<SpaceGuard, 'take'>;
   readonly failed: (error: Error) => void;
 }
 
@@ -140,6 +142,11 @@ export class SealedSegments {
   /** Memory that filters occupy. */
   get filterBytes(): number {
     return this.#context.streamFilters.memoryBytes + this.#context.eventFilters.memoryBytes;
+  }
+
+  /** Whether so many bytes of segments may be written that nobody waits for, beside what is kept free; counts them if so. */
+  takesSpace(bytes: number): boolean {
+    return this.#context.space.take(bytes);
   }
 
   /** Bytes of the log in sealed segments. */

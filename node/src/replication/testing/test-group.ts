@@ -34,12 +34,17 @@ export class TestGroup {
     this.group = new RaftGroup(log, { electionTicks: 10, heartbeatTicks: 2 }, host);
   }
 
-  static async open(id: ReplicaId, voters: readonly ReplicaId[]): Promise<TestGroup> {
-    const files = new MemoryFileSystem();
+  /** `files` and `diskReserveBytes` where the disk's space matters. */
+  static async open(
+    id: ReplicaId,
+    voters: readonly ReplicaId[],
+    files: MemoryFileSystem = new MemoryFileSystem(),
+    diskReserveBytes = 0,
+  ): Promise<TestGroup> {
     const settings = {
       ...{ bucketCount: 1, partitionCount: 1, segmentBytes: 128 * KIB },
       ...{ journalFileBytes: 4096 * KIB, journalFilesMax: 4, cacheBytes: 1024 * KIB },
-      ...{ filterBytes: 1024 * KIB, diskReserveBytes: 0, scrubBytesPerSecond: 0 },
+      ...{ filterBytes: 1024 * KIB, diskReserveBytes, scrubBytesPerSecond: 0 },
     };
     const plan = {
       bucket: 0,
@@ -63,6 +68,11 @@ export class TestGroup {
   /** Appends frames of a kind that nobody looks into, and moves them to segments. */
   async append(count: number, fill: string): Promise<void> {
     await settleFilled(this.group, count, fill);
+  }
+
+  /** Asks the disk again how much is free. */
+  async lookAtSpace(): Promise<void> {
+    await this.#storage.space.refresh();
   }
 
   async close(): Promise<void> {
