@@ -2,6 +2,7 @@
 import type { PlantedFault } from './faults.ts';
 
 const removal = { suite: 'node/src/cluster/move-driver.test.ts' };
+const leaving = { suite: 'node/src/cluster/leaving-replicas.test.ts' };
 
 export const moveFaults: readonly PlantedFault[] = [
   {
@@ -31,5 +32,28 @@ export const moveFaults: readonly PlantedFault[] = [
     find: 'assignment.version === 1 ? this.assigned(bucket) : []',
     replace: 'this.assigned(bucket)',
     ...removal,
+  },
+  {
+    name: 'a replica that has left meanwhile says that it does not hold an event',
+    file: 'node/src/cluster/command-runner.ts',
+    find: 'if (!isThere && isHere()) lacking.push(bucket);',
+    replace: 'if (!isThere) lacking.push(bucket);',
+    ...leaving,
+  },
+  {
+    name: 'a feed that is being opened stays with a replica that leaves',
+    file: 'node/src/cluster/member-feeds.ts',
+    find: 'if (store.group(bucket) !== group) replica.goOn();',
+    replace: '',
+    ...leaving,
+    tests: 'a feed that is being opened',
+  },
+  {
+    name: 'recovery takes a replica that has never heard of its group for a copy',
+    file: 'node/src/cluster/recover.ts',
+    find: 'return frames > 0 || voters.length + outgoing.length + learners.length > 0;',
+    replace: 'return frames + voters.length + outgoing.length + learners.length >= 0;',
+    suite: 'node/src/cluster/recover.test.ts',
+    tests: 'has never heard',
   },
 ];

@@ -92,7 +92,9 @@ test('a copy that leaves while it is asked for others says neither yes nor no', 
   assert.deepEqual(await Promise.all(asked), [await ask(version), await ask(event)]);
 });
 
-test('a feed that is being opened when its copy leaves goes on at the leader', async () => {
+const limits = { timeout: 20_000 };
+
+test('a feed that is being opened when its copy leaves goes on at the leader', limits, async () => {
   await using cluster = await MemoryCluster.open();
   const { leaving, stream } = await scene(cluster);
   const { store, router } = leaving;
