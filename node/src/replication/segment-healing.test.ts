@@ -245,3 +245,20 @@ test('what a crash leaves of a replacement is removed at the next start', async 
   assert(!(await source.files.list(FOLDER)).includes(replacementFileName(0)));
   await again.close();
 });
+
+test('what the disk keeps free is not taken: healing waits for room', () =>
+  withScene(1, async ({ damaged, events, look }) => {
+    const { files, storage } = damaged;
+    const space = files.space.bind(files);
+    const names = await files.list(FOLDER);
+    files.space = () => Promise.resolve({ freeBytes: 16 * KIB, totalBytes: 4096 * KIB });
+    await storage.space.refresh();
+    await look();
+    assert.deepEqual(kinds(events), ['failed liar', 'failed source']);
+    for (const event of events) assert(event.kind === 'failed' && /no room/.test(event.reason));
+    assert.deepEqual(await files.list(FOLDER), names);
+    files.space = space;
+    await storage.space.refresh();
+    for (let i = 0; events.at(-1)?.kind !== 'healed' && i < 20; i += 1) await look();
+    assert.equal(events.at(-1)?.kind, 'healed');
+  }));
