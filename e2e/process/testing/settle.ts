@@ -44,7 +44,7 @@ async function stopAndCompare(cluster: ClusterProcesses): Promise<void> {
 }
 
 /** Nothing hinders the nodes any more: what takes longer does not come. */
-const SETTLE_MS = 20_000;
+const SETTLE_MS = 60_000;
 
 async function untilEqual(cluster: ClusterProcesses): Promise<void> {
   const endMs = performance.now() + SETTLE_MS;
