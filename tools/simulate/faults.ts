@@ -37,7 +37,7 @@ export class Faults {
   constructor(cluster: SimulatedCluster, operator: Operator) {
     this.#cluster = cluster;
     this.#operator = operator;
-    this.#keepsImages = cluster.seed % 3 === 0;
+    this.#keepsImages = cluster.seed % 4 > 1 && cluster.seed % 3 === 0;
     this.#random = seededRandom(cluster.seed ^ 0x6c078965);
     this.#pauseMs = this.#pick(150, 400, 400, 1000);
     // A node that ends is started again.
@@ -59,8 +59,12 @@ export class Faults {
   }
 
   #draw(): readonly [string, Fault] {
-    // In every other run no disk fails: what ends processes early hides what only shows later.
-    const kinds = this.#cluster.seed % 2 === 0 ? faults : faults.filter(isOfGoodDisks);
+    // In every other run no disk fails: what ends processes early hides what only shows later. And in half of the runs
+    // the members and their disks stay.
+    const { seed } = this.#cluster;
+    const kinds = faults.filter(
+      (kind) => (seed % 2 === 0 || isOfGoodDisks(kind)) && (seed % 4 > 1 || isOfSameMembers(kind)),
+    );
     let draw = this.#random.below(kinds.reduce((sum, [, weight]) => sum + weight, 0));
     for (const [name, weight, fault] of kinds) {
       draw -= weight;
@@ -623,3 +627,10 @@ const faults: readonly (readonly [string, number, Fault])[] = [
 
 const isOfGoodDisks = ([name]: (typeof faults)[number]): boolean =>
   name !== 'failing disk' && name !== 'full disk';
+
+const changing: ReadonlySet<string> = new Set([
+  ...['wipe', 'rolled-back disk', 'bit of a segment', 'bit of a file at rest'],
+  ...['node added', 'node removed', 'move', 'move cancelled'],
+]);
+
+const isOfSameMembers = ([name]: (typeof faults)[number]): boolean => !changing.has(name);
