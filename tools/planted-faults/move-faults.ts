@@ -56,4 +56,27 @@ export const moveFaults: readonly PlantedFault[] = [
     suite: 'node/src/cluster/recover.test.ts',
     tests: 'has never heard',
   },
+  {
+    name: 'a replica that has heard of no leader tells others that its group lacks them',
+    file: 'node/src/cluster/move-driver.ts',
+    find: 'committed.replicas.length > 0 &&',
+    replace: '',
+    ...removal,
+  },
+  {
+    name: 'who is in a group stands in no log before its members change',
+    file: 'node/src/replication/raft-group.ts',
+    find: 'this.#tellConfiguration();\n        return;',
+    replace: 'return;',
+    suite: 'node/src/replication/raft-group.test.ts',
+    tests: 'who is in a group',
+  },
+  {
+    name: 'all stays that begin anew are ended at once',
+    file: 'node/src/cluster/moves.ts',
+    find: 'const rest = without(bucket.configuration.voters, [twin]);',
+    replace:
+      'const rest = bucket.configuration.voters.filter((id) => bucket.assigned.includes(id));',
+    suite: 'node/src/cluster/moves.test.ts',
+  },
 ];
