@@ -374,7 +374,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: ' || !this.#agreesAt(previousIndex, previousTerm)) {',
     replace: ') {',
     ...simulation,
-    seed: 47,
+    seed: 280,
   },
   {
     name: 'a read does not ask whether this is still the leader',
@@ -477,7 +477,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'committed: () => this.#writable(),',
     replace: 'committed: () => this.#committed,',
     ...simulation,
-    seed: 21,
+    seed: 56,
   },
   {
     name: 'a segment ends where it ended before its end was truncated',
@@ -500,7 +500,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (segment === end?.segment && offset >= end.offset) return false;',
     replace: 'if (end !== undefined) return false;',
     ...simulation,
-    seed: 162,
+    seed: 217,
   },
   {
     name: 'a frame that was committed while older laps were settled is in no checkpoint',
