@@ -15,7 +15,10 @@ import type { Operator } from './operator.ts';
 import { type Crash, DIRECTORY, type DiskImage, type SimulatedMember } from './member.ts';
 import { fine } from './network.ts';
 
-type Fault = (faults: Faults) => void;
+/** Name of a method that makes one. */
+type Fault = {
+  [Name in keyof Faults]: Faults[Name] extends () => void ? Name : never;
+}[keyof Faults];
 
 export class Faults {
   readonly counts: Record<string, number> = {};
@@ -53,7 +56,7 @@ export class Faults {
       await time.sleep(10 + this.#random.below(this.#pauseMs));
       const [name, fault] = this.#draw();
       this.counts[name] = (this.counts[name] ?? 0) + 1;
-      fault(this);
+      this[fault]();
     }
     this.#heal();
   }
@@ -70,7 +73,7 @@ export class Faults {
       draw -= weight;
       if (draw < 0) return [name, fault];
     }
-    return ['nothing', () => undefined];
+    throw new RangeError('a draw beyond all weights');
   }
 
   /** Everything is well from now on. */
@@ -455,174 +458,30 @@ export class Faults {
 }
 
 const faults: readonly (readonly [string, number, Fault])[] = [
-  [
-    'wipe',
-    5,
-    (f) => {
-      f.wipe();
-    },
-  ],
-  [
-    'rolled-back disk',
-    8,
-    (f) => {
-      f.rollBack();
-    },
-  ],
-  [
-    'bit of a segment',
-    6,
-    (f) => {
-      f.flipSegment();
-    },
-  ],
-  [
-    'bit of a file at rest',
-    4,
-    (f) => {
-      f.flipAtRest();
-    },
-  ],
-  [
-    'drain',
-    5,
-    (f) => {
-      f.drain();
-    },
-  ],
-  [
-    'node added',
-    5,
-    (f) => {
-      f.addNode();
-    },
-  ],
-  [
-    'node removed',
-    5,
-    (f) => {
-      f.removeNode();
-    },
-  ],
-  [
-    'move',
-    12,
-    (f) => {
-      f.move();
-    },
-  ],
-  [
-    'move cancelled',
-    4,
-    (f) => {
-      f.cancelMove();
-    },
-  ],
-  [
-    'kill',
-    6,
-    (f) => {
-      f.killAnyone();
-    },
-  ],
-  [
-    'kill at an operation',
-    10,
-    (f) => {
-      f.killSoon();
-    },
-  ],
-  [
-    'kill a leader',
-    8,
-    (f) => {
-      f.killLeader();
-    },
-  ],
-  [
-    'power cut',
-    5,
-    (f) => {
-      f.cutPower();
-    },
-  ],
-  [
-    'stop',
-    4,
-    (f) => {
-      f.close();
-    },
-  ],
-  [
-    'freeze',
-    8,
-    (f) => {
-      f.freeze();
-    },
-  ],
-  [
-    'slow disk',
-    6,
-    (f) => {
-      f.slowDisk();
-    },
-  ],
-  [
-    'hanging disk',
-    5,
-    (f) => {
-      f.hangingDisk();
-    },
-  ],
-  [
-    'failing disk',
-    5,
-    (f) => {
-      f.failingDisk();
-    },
-  ],
-  [
-    'full disk',
-    5,
-    (f) => {
-      f.fullDisk();
-    },
-  ],
-  [
-    'weather',
-    8,
-    (f) => {
-      f.weather();
-    },
-  ],
-  [
-    'isolation',
-    10,
-    (f) => {
-      f.isolate();
-    },
-  ],
-  [
-    'split',
-    6,
-    (f) => {
-      f.split();
-    },
-  ],
-  [
-    'transfer',
-    8,
-    (f) => {
-      f.transfer();
-    },
-  ],
-  [
-    'clock',
-    4,
-    (f) => {
-      f.clock();
-    },
-  ],
+  ['wipe', 5, 'wipe'],
+  ['rolled-back disk', 8, 'rollBack'],
+  ['bit of a segment', 6, 'flipSegment'],
+  ['bit of a file at rest', 4, 'flipAtRest'],
+  ['drain', 5, 'drain'],
+  ['node added', 5, 'addNode'],
+  ['node removed', 5, 'removeNode'],
+  ['move', 12, 'move'],
+  ['move cancelled', 4, 'cancelMove'],
+  ['kill', 6, 'killAnyone'],
+  ['kill at an operation', 10, 'killSoon'],
+  ['kill a leader', 8, 'killLeader'],
+  ['power cut', 5, 'cutPower'],
+  ['stop', 4, 'close'],
+  ['freeze', 8, 'freeze'],
+  ['slow disk', 6, 'slowDisk'],
+  ['hanging disk', 5, 'hangingDisk'],
+  ['failing disk', 5, 'failingDisk'],
+  ['full disk', 5, 'fullDisk'],
+  ['weather', 8, 'weather'],
+  ['isolation', 10, 'isolate'],
+  ['split', 6, 'split'],
+  ['transfer', 8, 'transfer'],
+  ['clock', 4, 'clock'],
 ];
 
 const isOfGoodDisks = ([name]: (typeof faults)[number]): boolean =>
