@@ -318,7 +318,8 @@ export class Operator {
   }
 
   #next(assignment: Assignment, why: string): void {
-    if (this.#loss !== null && this.#makesTwins(assignment)) return;
+    const isSpared = this.#loss === null && this.#damage === null;
+    if (!isSpared && this.#makesTwins(assignment)) return;
     this.#cluster.trace(`assignment ${String(assignment.version)}: ${why}`);
     this.changes += 1;
     this.#history.push(assignment);
@@ -341,7 +342,12 @@ export class Operator {
       const known = this.#cluster
         .leaders(bucket)
         .flatMap((leader) => leader.group(bucket)?.core.configuration.voters ?? []);
+      const before = this.#current?.buckets[bucket]?.replicas ?? [];
       return replicas.some((replica) => {
+        if (
+          before.some(({ member, since }) => member === replica.member && since === replica.since)
+        )
+          return false;
         const id = replicaText(replicaIdOf(clusterId, bucket, replica));
         if (known.includes(id)) return false;
         const own = this.#replicasOf(replica.member);
