@@ -117,6 +117,9 @@ async function start(config: NodeConfig, warnings: readonly string[]): Promise<v
   // A burst of appends in flight outlives a small young generation. V8 would take them for long-lived and put the objects of
   // every later append into the old one: measured, a third more CPU per append, for good.
   setFlagsFromString('--no-allocation-site-pretenuring');
+  // A young generation is collected by this thread alone. Helpers make a pause shorter where cores are free; where they are not
+  // they wait for each other, measured with three nodes on two cores: 37 instead of 28 µs of CPU for an append.
+  setFlagsFromString('--no-parallel-scavenge');
   const { startNode } = await import('./server.ts');
   const { nodeParts } = await import('./parts.ts');
   const log = makeLog(config.logLevel);
