@@ -192,7 +192,8 @@ export class Faults {
     member.damage = 'a bit of a segment changed';
     this.#operator.damaged(() => {
       const isThere = member.memberId === memberId && member.files(/\.log$/).includes(path);
-      const isHealed = !isThere || member.disk.bytes(path)[offset] === before[offset];
+      const isHealed =
+        member.isRetired || !isThere || member.disk.bytes(path)[offset] === before[offset];
       if (isHealed) member.damage = null;
       else this.#scrub(member, log.bucket);
       return isHealed;
@@ -227,7 +228,8 @@ export class Faults {
     member.damage = 'a bit of a file changed';
     let isFlipped = false;
     this.#operator.damaged(() => {
-      const isOver = (isFlipped && member.isUp) || member.memberId !== memberId;
+      // A member that has left is not started any more.
+      const isOver = member.isRetired || (isFlipped && member.isUp) || member.memberId !== memberId;
       if (isOver) member.damage = null;
       return isOver;
     });
