@@ -35,7 +35,6 @@ export class Faults {
   /** Disks as they were before starts, of runs in which some are put back. */
   readonly #images = new Map<SimulatedMember, DiskImage[]>();
   readonly #keepsImages: boolean;
-  readonly #scrubbed = new WeakSet();
 
   constructor(cluster: SimulatedCluster, operator: Operator) {
     this.#cluster = cluster;
@@ -189,23 +188,25 @@ export class Faults {
       `member ${String(member.number)}: a bit of ${path} changes at ${String(offset)}`,
     );
     const { memberId } = member;
+    /** Logs that were looked at since: one that is opened anew is looked at again. */
+    const scrubbed = new WeakSet();
     member.damage = 'a bit of a segment changed';
     this.#operator.damaged(() => {
       const isThere = member.memberId === memberId && member.files(/\.log$/).includes(path);
       const isHealed =
         member.isRetired || !isThere || member.disk.bytes(path)[offset] === before[offset];
       if (isHealed) member.damage = null;
-      else this.#scrub(member, log.bucket);
+      else this.#scrub(member, log.bucket, scrubbed);
       return isHealed;
     });
   }
 
   /** What the background scrub does, once, and at once. */
-  #scrub(member: SimulatedMember, bucket: number): void {
+  #scrub(member: SimulatedMember, bucket: number, scrubbed: WeakSet<object>): void {
     member.post((store) => {
       const log = store.group(bucket)?.log;
-      if (log === undefined || log.quarantined || this.#scrubbed.has(log)) return;
-      this.#scrubbed.add(log);
+      if (log === undefined || log.quarantined || scrubbed.has(log)) return;
+      scrubbed.add(log);
       let passes = 0;
       new Scrub({
         ...{ files: member.disk, logs: [log], bytesPerSecond: 1024 * 1024 },
