@@ -216,12 +216,17 @@ export class Operator {
       this.#damage = null;
       cluster.trace('the damage is healed');
     }
-    if (this.#loss !== null && this.#isOut(this.#loss.replicas)) {
+    if (this.#loss !== null && this.#isOver(this.#loss)) {
       cluster.trace(`member ${this.#loss.memberId} is in no group any more`);
       this.#loss = null;
     }
     void this.#spread();
     if (this.#isTaken) this.#changeWhatMust();
+  }
+
+  /** What is still named a holder may only just be about to be taken into a group. */
+  #isOver({ memberId, replicas }: Loss): boolean {
+    return isIdle(this.#current as Assignment, memberId) && this.#isOut(replicas);
   }
 
   /** Members that have an older assignment are sent the latest: who was sent it first may be away. */
