@@ -71,6 +71,7 @@ const realPromises = {
 };
 const realNow = performance.now.bind(performance);
 const realTimeout = AbortSignal.timeout.bind(AbortSignal);
+const realAny = AbortSignal.any.bind(AbortSignal);
 
 /** Events that share one turn of the real event loop. */
 const BATCH = 64;
@@ -124,6 +125,7 @@ export class VirtualTime {
       Object.assign(globalThis, real);
       performance.now = realNow;
       AbortSignal.timeout = realTimeout;
+      AbortSignal.any = realAny;
       Object.assign(timersPromises, realPromises);
       syncBuiltinESMExports();
     }
@@ -192,6 +194,7 @@ export class VirtualTime {
       clearInterval: cancel,
     });
     performance.now = () => this.now;
+    AbortSignal.any = anyOf;
     AbortSignal.timeout = (ms) => {
       const controller = new AbortController();
       this.after(ms, this.#life, () => {
@@ -262,3 +265,19 @@ export class VirtualTime {
 
 const isBefore = (a: Event, b: Event): boolean =>
   a.at < b.at || (a.at === b.at && a.order < b.order);
+
+/**
+ * The built-in one keeps a signal that is listened to until it is aborted, and all that its listeners know of: of a process that is
+ * dead that is never, and a run would hold on to every run before it.
+ */
+function anyOf(signals: Iterable<AbortSignal>): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of signals) {
+    const follow = (): void => {
+      controller.abort(signal.reason);
+    };
+    if (signal.aborted) follow();
+    else signal.addEventListener('abort', follow, { once: true });
+  }
+  return controller.signal;
+}
