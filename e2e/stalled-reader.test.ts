@@ -23,9 +23,10 @@ const PAYLOAD = 'x'.repeat(500);
  * What a node may grow by while a reader is stalled, beyond what the same appends cost it without one. A stalled connection
  * may hold 256 KiB of pushes (`pushBytesMax` of `node/src/resp/limits.ts`) and the turn in which that was reached; the rest
  * is what the resident memory of one and the same process differs by between two such runs, because garbage is collected
- * when it suits the collector. Keeping the events, 900 bytes each as a push, would take 180 MB.
+ * when it suits the collector: of the old generation, which begins with 128 MiB, up to 51 MB were seen. Keeping the events, 900
+ * bytes each as a push, would take 180 MB.
  */
-const GROWTH_MAX_MB = 40;
+const GROWTH_MAX_MB = 80;
 
 /** Small caches, which are full before anything is measured. */
 const flags: readonly string[] = [
@@ -73,14 +74,15 @@ test('a reader that stalls for ten seconds', { timeout: 300_000 }, async (t) => 
   await healthy.connect(node.port);
   await append(node);
   await readHistory(node);
-  const alone = await append(node);
+  // Twice: the old generation is first collected when it has grown to what it begins with.
+  const alone = Math.max(await append(node), await append(node));
 
   using stalled = new Reader(everything);
   await stalled.connect(node.port);
   stalled.client.pause();
   const tenSeconds = passed(STALL_MS);
   const beside = await append(node);
-  await healthy.until(() => healthy.count === 3 * EVENTS);
+  await healthy.until(() => healthy.count === 4 * EVENTS);
   assert(stalled.count < EVENTS / 2, 'it has not been reading');
   await tenSeconds;
 
