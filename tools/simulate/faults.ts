@@ -140,10 +140,10 @@ export class Faults {
     member.crash();
   }
 
-  /** Everybody has heard of the present start of a node; then its disk is put back to an earlier one. */
+  /** Everybody has heard of the present start of a node, which is counted; then its disk is put back to an earlier one. */
   rollBack(): void {
     const member = this.#someone();
-    if (member === undefined || !this.#operator.mayLose || !this.#isKnown(member)) return;
+    if (member?.isUp !== true || !this.#operator.mayLose || !this.#isKnown(member)) return;
     const images = (this.#images.get(member) ?? []).filter(
       ({ memberId, lives }) => memberId === member.memberId && lives < member.lives,
     );
