@@ -9,7 +9,7 @@ import {
   type PeerOutcome,
   statusOutcome,
 } from './peer-requests.ts';
-import { type Landing, type RangedAnswer, RangedReads } from './ranged-read.ts';
+import { type Landing, type RangedAnswer, readInto } from './ranged-read.ts';
 import { RequestLane } from './request-lane.ts';
 
 export interface PeerLimits {
@@ -57,7 +57,6 @@ export class Peer {
   readonly #appends: RequestLane;
   readonly #reads: RequestLane;
   readonly #requests: Pool;
-  readonly #ranged: RangedReads;
   readonly #identity: () => readonly string[];
 
   /** `identity`: headers that say who asks, names and values by turns; the same array while nothing has changed. */
@@ -85,7 +84,6 @@ export class Peer {
     // Answers may take as long as the caller's signal lets them.
     const timeouts = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: connectMs } };
     this.#requests = new Pool(`http://${address}`, { connections, ...timeouts });
-    this.#ranged = new RangedReads(address, connectMs);
   }
 
   get statistics(): { readonly control: LaneStatistics; readonly data: LaneStatistics } {
@@ -118,7 +116,7 @@ export class Peer {
       const { status, bytes } =
         landing === undefined
           ? await this.#whole({ method, path, headers, body, signal })
-          : await this.#ranged.get({ path, headers }, landing, signal);
+          : await readInto(this.#requests, { path, headers }, landing, signal);
       if (status >= 200 && status < 300) return bytes;
       throw refused(status, bytes);
     } catch (error) {
@@ -140,7 +138,6 @@ export class Peer {
     this.#appends.close();
     this.#reads.close();
     this.#requests.destroy().catch(() => undefined);
-    this.#ranged.close();
   }
 }
 

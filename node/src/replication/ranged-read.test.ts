@@ -3,17 +3,17 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test from 'node:test';
+import { Client } from 'undici';
 
 import { clusterHeaders } from '../../../common/cluster-contract.ts';
-import { type Landing, RangedReads } from './ranged-read.ts';
+import { type Landing, type RangedAnswer, readInto } from './ranged-read.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 interface Scene {
-  readonly reads: RangedReads;
   /** Connections that were made. */
   readonly connections: () => number;
-  get(signal?: AbortSignal): ReturnType<RangedReads['get']>;
+  get(signal?: AbortSignal): Promise<RangedAnswer>;
   readonly landing: Landing;
 }
 
@@ -24,15 +24,15 @@ async function withServer(answer: Answer, run: (scene: Scene) => Promise<void>):
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const reads = new RangedReads(`127.0.0.1:${String(port)}`, 1000);
+  const client = new Client(`http://127.0.0.1:${String(port)}`, { bodyTimeout: 0 });
   const landing = { buffer: Buffer.alloc(1024 * 1024), isBusy: false };
   const request = { path: '/some/path', headers: ['range', 'bytes=0-9'] };
   const get: Scene['get'] = (signal = AbortSignal.timeout(20_000)) =>
-    reads.get(request, landing, signal);
+    readInto(client, request, landing, signal);
   try {
-    await run({ reads, connections: () => connections, get, landing });
+    await run({ connections: () => connections, get, landing });
   } finally {
-    reads.close();
+    await client.destroy();
     server.closeAllConnections();
     server.close();
   }
@@ -115,8 +115,9 @@ test('who gives up is told so, and nothing lands any more', async () => {
 });
 
 test('a member that is away is heard of by its code', async () => {
-  const reads = new RangedReads('127.0.0.1:1', 1000);
+  const client = new Client('http://127.0.0.1:1');
   const landing = { buffer: Buffer.alloc(10), isBusy: false };
-  const reading = reads.get({ path: '/', headers: [] }, landing, AbortSignal.timeout(20_000));
+  const request = { path: '/', headers: [] };
+  const reading = readInto(client, request, landing, AbortSignal.timeout(20_000));
   await assert.rejects(reading, { code: 'ECONNREFUSED' });
 });
