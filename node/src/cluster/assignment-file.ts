@@ -5,7 +5,8 @@
 import { type Assignment, FEATURE_LEVEL } from '../../../common/assignment.ts';
 import { jsonChecksum } from '../storage/crc.ts';
 import { OpenError } from '../storage/errors.ts';
-import { type FileSystem, replaceFile } from '../storage/file-system.ts';
+import type { FileSystem } from '../storage/file-system.ts';
+import { readJsonFile, writeJsonFile } from '../storage/json-file.ts';
 import { assignmentOf } from './assignment-shape.ts';
 
 export const ASSIGNMENT_FILE = 'assignment.json';
@@ -16,18 +17,8 @@ export async function readAssignment(
   directory: string,
   name: string = ASSIGNMENT_FILE,
 ): Promise<Assignment | null> {
-  let text: string;
-  try {
-    text = (await files.readFile(`${directory}/${name}`)).toString('utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-  const assignment = parse(text);
-  if (assignment === null) {
-    throw new OpenError('damaged', `${directory}/${name} is damaged`);
-  }
-  if (assignment.featureLevel > FEATURE_LEVEL) {
+  const assignment = await readJsonFile(files, directory, name, parse);
+  if (assignment !== null && assignment.featureLevel > FEATURE_LEVEL) {
     throw new OpenError(
       'version',
       `${directory} belongs to a cluster of feature level ${String(assignment.featureLevel)}, this program knows ${String(FEATURE_LEVEL)}`,
@@ -53,6 +44,5 @@ export async function writeAssignment(
   name: string = ASSIGNMENT_FILE,
 ): Promise<void> {
   const whole = { ...assignment, checksum: jsonChecksum(assignment) };
-  const text = `${JSON.stringify(whole, null, 2)}\n`;
-  await replaceFile(files, directory, name, Buffer.from(text));
+  await writeJsonFile(files, directory, name, whole);
 }

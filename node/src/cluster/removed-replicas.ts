@@ -4,8 +4,8 @@
  * anything is removed, and a crash in between leaves nothing to decide.
  */
 import { jsonChecksum } from '../storage/crc.ts';
-import { OpenError } from '../storage/errors.ts';
-import { type FileSystem, replaceFile } from '../storage/file-system.ts';
+import type { FileSystem } from '../storage/file-system.ts';
+import { readJsonFile, writeJsonFile } from '../storage/json-file.ts';
 
 const REMOVED_FILE = 'removed.json';
 
@@ -23,18 +23,10 @@ export class RemovedReplicas {
     this.#ends = ends;
   }
 
-  /** Rejects with {@link OpenError} for a file that it cannot read. */
+  /** Rejects with `OpenError` for a file that it cannot read. */
   static async read(files: FileSystem, directory: string): Promise<RemovedReplicas> {
-    let text: string;
-    try {
-      text = (await files.readFile(`${directory}/${REMOVED_FILE}`)).toString('utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      return new RemovedReplicas(files, directory, {});
-    }
-    const ends = parse(text);
-    if (ends !== null) return new RemovedReplicas(files, directory, ends);
-    throw new OpenError('damaged', `${directory}/${REMOVED_FILE} is damaged`);
+    const ends = await readJsonFile(files, directory, REMOVED_FILE, parse);
+    return new RemovedReplicas(files, directory, ends ?? {});
   }
 
   /** The version that began the latest stay in the bucket that has ended; 0: none has. */
@@ -51,8 +43,8 @@ export class RemovedReplicas {
   async note(bucket: number, since: number): Promise<void> {
     if (since <= this.since(bucket)) return;
     const removed = { ...this.#ends, [String(bucket)]: since };
-    const text = `${JSON.stringify({ removed, checksum: jsonChecksum(removed) }, null, 2)}\n`;
-    await replaceFile(this.#files, this.#directory, REMOVED_FILE, Buffer.from(text));
+    const whole = { removed, checksum: jsonChecksum(removed) };
+    await writeJsonFile(this.#files, this.#directory, REMOVED_FILE, whole);
     this.#ends = removed;
   }
 }

@@ -11,9 +11,9 @@
  * - Nothing that a sender says in a start counts before that start is remembered durably: see {@link Senders.isBehind}.
  */
 import { jsonChecksum } from '../storage/crc.ts';
-import { OpenError } from '../storage/errors.ts';
-import { type FileSystem, replaceFile } from '../storage/file-system.ts';
+import type { FileSystem } from '../storage/file-system.ts';
 import { NAMELESS_START } from '../storage/identity.ts';
+import { readJsonFile, writeJsonFile } from '../storage/json-file.ts';
 import type { MemberDirectory } from './member-directory.ts';
 import { ClusterRefusal, RolledBackRefusal, type Sender } from './types.ts';
 
@@ -53,22 +53,14 @@ export class Senders {
     this.#failed = failed;
   }
 
-  /** `failed` is told of what could not be written. Rejects with {@link OpenError} for a file that it cannot read. */
+  /** `failed` is told of what could not be written. Rejects with `OpenError` for a file that it cannot read. */
   static async read(
     files: FileSystem,
     directory: string,
     failed: (error: unknown) => void,
   ): Promise<Senders> {
-    let text: string;
-    try {
-      text = (await files.readFile(`${directory}/${STARTS_FILE}`)).toString('utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      return new Senders(files, directory, {}, failed);
-    }
-    const starts = parse(text);
-    if (starts !== null) return new Senders(files, directory, starts, failed);
-    throw new OpenError('damaged', `${directory}/${STARTS_FILE} is damaged`);
+    const starts = await readJsonFile(files, directory, STARTS_FILE, parse);
+    return new Senders(files, directory, starts ?? {}, failed);
   }
 
   /** Throws a {@link ClusterRefusal} for one that is not let in. */
@@ -122,8 +114,8 @@ export class Senders {
     try {
       while (this.isBehind) {
         const starts = this.#starts;
-        const text = `${JSON.stringify({ starts, checksum: jsonChecksum(starts) }, null, 2)}\n`;
-        await replaceFile(this.#files, this.#directory, STARTS_FILE, Buffer.from(text));
+        const whole = { starts, checksum: jsonChecksum(starts) };
+        await writeJsonFile(this.#files, this.#directory, STARTS_FILE, whole);
         this.#durable = starts;
       }
     } catch (error) {

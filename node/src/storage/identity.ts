@@ -6,7 +6,8 @@ import { uuidText } from '../../../common/ids.ts';
 import type { Random } from '../../../common/random.ts';
 import { jsonChecksum } from './crc.ts';
 import { OpenError } from './errors.ts';
-import { type FileSystem, replaceFile } from './file-system.ts';
+import type { FileSystem } from './file-system.ts';
+import { readJsonFile, writeJsonFile } from './json-file.ts';
 import { IDENTITY_FILE, RECOVER_FILE } from './names.ts';
 
 export const FORMAT_VERSION = 1;
@@ -77,18 +78,8 @@ export function startedOnce<T extends Identity>(identity: T, start: string = NAM
 
 /** The directory's identity, or null where it has none. Rejects with {@link OpenError} for one it cannot read. */
 export async function readIdentity(files: FileSystem, directory: string): Promise<Identity | null> {
-  let text: string;
-  try {
-    text = (await files.readFile(`${directory}/${IDENTITY_FILE}`)).toString('utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
-  const identity = parse(text);
-  if (identity === null) {
-    throw new OpenError('damaged', `${directory}/${IDENTITY_FILE} is damaged`);
-  }
-  if (identity.formatVersion !== FORMAT_VERSION) {
+  const identity = await readJsonFile(files, directory, IDENTITY_FILE, parse);
+  if (identity !== null && identity.formatVersion !== FORMAT_VERSION) {
     throw new OpenError(
       'version',
       `${directory} has format version ${String(identity.formatVersion)}, this program reads version ${String(FORMAT_VERSION)}`,
@@ -158,8 +149,8 @@ export async function writeIdentity(
   directory: string,
   identity: Identity,
 ): Promise<void> {
-  const text = `${JSON.stringify({ ...identity, checksum: jsonChecksum(identity) }, null, 2)}\n`;
-  await replaceFile(files, directory, IDENTITY_FILE, Buffer.from(text));
+  const whole = { ...identity, checksum: jsonChecksum(identity) };
+  await writeJsonFile(files, directory, IDENTITY_FILE, whole);
 }
 
 /** Refuses counts other than those that the directory was made with. */
