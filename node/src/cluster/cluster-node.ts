@@ -29,8 +29,6 @@ import type { RaftGroup } from '../replication/raft-group.ts';
 import { membersOf } from '../replication/raft/configuration.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { HealingEvent } from '../replication/segment-healing.ts';
-import { SegmentDigests } from '../replication/segment-digests.ts';
-import { peerSegments } from '../replication/segment-requests.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
 import { defaultTiming, TICK_MS, Ticker } from '../replication/ticker.ts';
 import type { BucketLog } from '../storage/bucket-log.ts';
@@ -129,7 +127,6 @@ export class ClusterNode implements MemberService, ClusterView {
   readonly #options: ClusterNodeOptions;
   readonly #identity: Identity;
   readonly #leaders: LeaderWatch;
-  readonly #digests: SegmentDigests;
   readonly #members: MemberWatch;
   readonly #senders: Senders;
   /** Of this process, once the store is open. */
@@ -195,7 +192,7 @@ export class ClusterNode implements MemberService, ClusterView {
       ...options.network,
       self: () => this.#sender,
       secret: options.secret,
-      memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
+      memberOf: (bucket, replica) => this.#memberOf(bucket, replica),
       // Nodes that form know each other by address only.
       addressOf: (member) => (member.includes(':') ? member : this.#addressOf(member)),
       random: options.random,
@@ -205,6 +202,9 @@ export class ClusterNode implements MemberService, ClusterView {
         ...options.network?.copies,
       },
       healing: { onEvent: healingLog(options.log), pace },
+      onDiffers: (found) => {
+        options.log.error(found, 'a segment holds other events than its leader’s');
+      },
       onRefused: (member, reason) => {
         options.log.warn({ member, reason }, 'a member takes no messages of this one');
       },
@@ -212,17 +212,6 @@ export class ClusterNode implements MemberService, ClusterView {
         options.log.error({ bucket: log.bucket, reason }, 'a log does not continue its leader’s');
       },
     });
-    this.#digests = new SegmentDigests(
-      peerSegments(this.peers),
-      (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
-      {
-        random: options.random,
-        now: Date.now,
-        onDiffers: (found) => {
-          options.log.error(found, 'a segment holds other events than its leader’s');
-        },
-      },
-    );
     this.#leaders = new LeaderWatch((bucket) => this.leaderOf(bucket));
     this.#members = new MemberWatch(this, options.log, {
       learnt: () => this.#leaders.look(),
@@ -320,7 +309,7 @@ export class ClusterNode implements MemberService, ClusterView {
     for (const group of this.#store.groups()) group.stop();
     this.#store = NOBODY;
     await this.peers.healing.close();
-    await this.#digests.close();
+    await this.peers.digests.close();
   }
 
   /** Ends what {@link leave} has left: requests and connections. */
@@ -417,8 +406,8 @@ export class ClusterNode implements MemberService, ClusterView {
       tally: this.#tally,
       copies: this.peers.copies,
       healing: this.peers.healing,
-      digests: this.#digests,
-      memberOf: (bucket, replica) => this.#directory?.memberOf(bucket, replica) ?? null,
+      digests: this.peers.digests,
+      memberOf: (bucket, replica) => this.#memberOf(bucket, replica),
       isDraining: this.#drain.isOn,
     });
   }
@@ -546,8 +535,12 @@ export class ClusterNode implements MemberService, ClusterView {
     return preferred !== null && this.#isWilling(bucket, preferred) ? preferred : null;
   }
 
+  #memberOf(bucket: number, replica: ReplicaId): string | null {
+    return this.#directory?.memberOf(bucket, replica) ?? null;
+  }
+
   #isWilling(bucket: number, replica: ReplicaId): boolean {
-    const member = this.#directory?.memberOf(bucket, replica) ?? null;
+    const member = this.#memberOf(bucket, replica);
     if (member === this.#identity.memberId) return !this.#drain.isOn;
     return member !== null && !this.#senders.isDraining(member);
   }
@@ -580,6 +573,6 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#moves?.tend();
     this.#preference.look(this.#store.groups());
     this.peers.healing.look(this.#store.groups());
-    this.#digests.look(this.#store.groups());
+    this.peers.digests.look(this.#store.groups());
   }
 }

@@ -13,8 +13,7 @@ import type { MoveProgress, NodeStatus } from '../../../common/cluster-contract.
 import type { PeerRequests } from '../replication/peer-requests.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { isJoint, membersOf } from '../replication/raft/configuration.ts';
-import type { ReplicaId } from '../replication/raft/types.ts';
-import type { Configuration } from '../replication/raft/types.ts';
+import type { Configuration, ReplicaId } from '../replication/raft/types.ts';
 import type { ReplicaPlan } from '../storage/storage.ts';
 import type { ClusterLog } from './cluster-node.ts';
 import type { MemberDirectory } from './member-directory.ts';

@@ -31,7 +31,7 @@ const TELL_FRAMES = 64;
 const TELL_MS = 250;
 const KEEP_ALIVE_MS = 30_000;
 /** Whoever is told why, and does not close then, is cut off. */
-const CLOSE_MS = 5000;
+export const CLOSE_MS = 5000;
 
 export interface MemberStreamParts {
   readonly socket: Socket;

@@ -15,7 +15,7 @@ import {
 } from '../../../common/cluster-contract.ts';
 import type { MemberService } from '../cluster/types.ts';
 import { type Admission, HttpRefusal, statusOf } from './admission.ts';
-import { MemberStream } from './member-stream.ts';
+import { CLOSE_MS, MemberStream } from './member-stream.ts';
 
 export interface StreamStatistics {
   /** Streams at the moment. */
@@ -24,9 +24,6 @@ export interface StreamStatistics {
   readonly refused: number;
   readonly lastReason: string | null;
 }
-
-/** Whoever is told why, and does not close then, is cut off. */
-const CLOSE_MS = 5000;
 
 export interface StreamServerOptions {
   readonly admission: Admission;

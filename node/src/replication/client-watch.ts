@@ -1,4 +1,5 @@
 /** Whether clients append: entries are committed in logs that no copy fills. Looked at when somebody asks; costs nothing else. */
+
 /** What was seen is true for this long. */
 const LOOK_MS = 100;
 /** Clients that pause for less than this are still there. */

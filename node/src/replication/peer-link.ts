@@ -18,6 +18,7 @@ import {
   STREAM_PROTOCOL,
   type StreamLane,
 } from '../../../common/cluster-contract.ts';
+import { connectionErrorText, reasonOf } from './peer-requests.ts';
 import {
   frameKinds,
   readClosed,
@@ -163,7 +164,7 @@ export class PeerLink {
       void this.#refused(request, response);
     });
     request.on('error', (error: NodeJS.ErrnoException) => {
-      if (this.#request === request) this.#failed(messageOf(error));
+      if (this.#request === request) this.#failed(connectionErrorText(error));
     });
     request.end();
   }
@@ -183,7 +184,7 @@ export class PeerLink {
     };
     socket.setNoDelay(true);
     socket.on('data', read);
-    socket.on('error', (error) => ended(messageOf(error)));
+    socket.on('error', (error) => ended(connectionErrorText(error)));
     socket.on('close', () => ended('the stream was closed'));
     if (head.length > 0) read(head);
     this.#user.ready();
@@ -307,17 +308,8 @@ function withoutSecret(headers: readonly string[]): string[] {
   return kept;
 }
 
-const messageOf = ({ message, code = '' }: NodeJS.ErrnoException): string =>
-  message === '' ? code : message;
-
 /** One that knows no streams is of another version, or is no member at all. */
 function refusalText(status: number, text: string): string {
   if (status === 404 || status === 426) return `it does not speak ${STREAM_PROTOCOL}`;
-  try {
-    const { reason } = JSON.parse(text) as { reason?: unknown };
-    if (typeof reason === 'string') return reason;
-  } catch {
-    // No member answers like this.
-  }
-  return `answered with status ${String(status)}`;
+  return reasonOf(text) ?? `answered with status ${String(status)}`;
 }

@@ -28,6 +28,7 @@ import {
 import type { GroupHost, RaftGroup } from './raft-group.ts';
 import type { Landing } from './ranged-read.ts';
 import type { ReplicaId } from './raft/types.ts';
+import { type DifferingSegment, SegmentDigests } from './segment-digests.ts';
 import { SegmentHealing, type SegmentHealingOptions } from './segment-healing.ts';
 import { peerSegments } from './segment-requests.ts';
 
@@ -52,6 +53,8 @@ export interface PeerNetworkOptions {
   readonly connect?: (address: string, self: () => Sender) => PeerConnection;
   readonly copies?: Partial<LogCopyOptions>;
   readonly healing?: Partial<SegmentHealingOptions>;
+  /** A sealed segment here is another one than its leader's. */
+  readonly onDiffers?: (found: DifferingSegment) => void;
   /** A member takes no messages of this one, and has said why. Told again when the reason is another one. */
   readonly onRefused?: (member: string, reason: string) => void;
   /** A group's log does not continue its leader's. */
@@ -73,6 +76,8 @@ export class PeerNetwork implements GroupHost, PeerRequests {
   readonly copies: LogCopies;
   /** Of damaged replicas; whoever ticks the groups has it look at them now and then. */
   readonly healing: SegmentHealing;
+  /** Of sealed segments; looks at the groups like {@link healing}. */
+  readonly digests: SegmentDigests;
   readonly #options: PeerNetworkOptions;
   readonly #limits: PeerLimits;
   readonly #peers = new Map<string, PeerConnection>();
@@ -91,6 +96,10 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     const segments = peerSegments(this);
     this.copies = new LogCopies(segments, options.memberOf, options.copies);
     this.healing = new SegmentHealing(segments, options.memberOf, options.healing);
+    this.digests = new SegmentDigests(segments, options.memberOf, {
+      ...{ random: options.random, now: Date.now },
+      onDiffers: (found) => options.onDiffers?.(found),
+    });
   }
 
   /** Where messages go from now on. */
@@ -181,6 +190,7 @@ export class PeerNetwork implements GroupHost, PeerRequests {
     this.#isClosed = true;
     await this.copies.close();
     await this.healing.close();
+    await this.digests.close();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
   }

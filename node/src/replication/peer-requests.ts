@@ -42,6 +42,20 @@ export class PeerError extends Error {
 export const statusOutcome = (status: number): PeerOutcome =>
   status < 500 || status === 503 ? 'not done' : 'unknown';
 
+/** What a refusal in JSON says of its reason, or null where a member would not answer like this. */
+export function reasonOf(text: string): string | null {
+  try {
+    const { reason } = JSON.parse(text) as { reason?: unknown };
+    return typeof reason === 'string' ? reason : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Errors of connections may have nothing but a code. */
+export const connectionErrorText = ({ message, code = '' }: NodeJS.ErrnoException): string =>
+  message === '' ? code : message;
+
 export interface ByteRange {
   readonly from: number;
   /** Exclusive. */

@@ -5,8 +5,10 @@ import type { WireMessage } from './message-format.ts';
 import {
   type ByteRange,
   type CommandRequest,
+  connectionErrorText,
   PeerError,
   type PeerOutcome,
+  reasonOf,
   statusOutcome,
 } from './peer-requests.ts';
 import { type Landing, type RangedAnswer, readInto } from './ranged-read.ts';
@@ -122,8 +124,7 @@ export class Peer {
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof PeerError) throw error;
-      const { code = '', message } = error as NodeJS.ErrnoException;
-      throw new PeerError(message === '' ? code : message, outcomeOf(error));
+      throw new PeerError(connectionErrorText(error as Error), outcomeOf(error));
     }
   }
 
@@ -165,17 +166,8 @@ export function isControl(kind: WireMessage['kind']): boolean {
 function refused(status: number, body: Buffer): PeerError {
   const text = body.toString('utf8', 0, 1000);
   return new PeerError(
-    text === '' ? `status ${String(status)}` : reasonOf(text),
+    text === '' ? `status ${String(status)}` : (reasonOf(text) ?? text),
     statusOutcome(status),
     status,
   );
-}
-
-function reasonOf(text: string): string {
-  try {
-    const { reason } = JSON.parse(text) as { reason?: unknown };
-    return typeof reason === 'string' ? reason : text;
-  } catch {
-    return text;
-  }
 }

@@ -30,6 +30,9 @@ export const FRAME_HEAD_BYTES = 5;
 /** The largest frame: 1 MiB of messages and one message more, or answers of a few pages. */
 export const STREAM_FRAME_BYTES_MAX: number = 64 * 1024 * 1024;
 
+/** Id, and bucket or status, of a request or an answer. */
+const EXCHANGE_BYTES = 6;
+
 /** What is larger is written as it is; the rest is put together. */
 const JOINED_BYTES_MAX = 64 * 1024;
 
@@ -50,20 +53,18 @@ export const senderFrame = (headers: readonly string[]): Buffer =>
   frame(frameKinds.sender, Buffer.from(JSON.stringify(headers)));
 
 /** What stands before the commands of a request. */
-export function requestHead(id: number, bucket: number, bodyBytes: number): Buffer {
-  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + 6);
-  writeFrameHead(bytes, 0, frameKinds.request, bodyBytes + 6);
-  writeUint32(bytes, FRAME_HEAD_BYTES, id);
-  bytes.writeUInt16LE(bucket, FRAME_HEAD_BYTES + 4);
-  return bytes;
-}
+export const requestHead = (id: number, bucket: number, bodyBytes: number): Buffer =>
+  exchangeHead(frameKinds.request, id, bucket, bodyBytes);
 
 /** What stands before an answer. */
-export function answerHead(id: number, status: number, bodyBytes: number): Buffer {
-  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + 6);
-  writeFrameHead(bytes, 0, frameKinds.answer, bodyBytes + 6);
+export const answerHead = (id: number, status: number, bodyBytes: number): Buffer =>
+  exchangeHead(frameKinds.answer, id, status, bodyBytes);
+
+function exchangeHead(kind: number, id: number, number: number, bodyBytes: number): Buffer {
+  const bytes = Buffer.allocUnsafe(FRAME_HEAD_BYTES + EXCHANGE_BYTES);
+  writeFrameHead(bytes, 0, kind, bodyBytes + EXCHANGE_BYTES);
   writeUint32(bytes, FRAME_HEAD_BYTES, id);
-  bytes.writeUInt16LE(status, FRAME_HEAD_BYTES + 4);
+  bytes.writeUInt16LE(number, FRAME_HEAD_BYTES + 4);
   return bytes;
 }
 
@@ -90,8 +91,9 @@ export interface StreamFrame {
 
 /** Id, and bucket or status, before the rest of a request or an answer. Throws a `RangeError` where they are missing. */
 export function readExchange(body: Buffer): { id: number; number: number; rest: Buffer } {
-  if (body.length < 6) throw new RangeError('a frame is too short');
-  return { id: readUint32(body, 0), number: body.readUInt16LE(4), rest: body.subarray(6) };
+  if (body.length < EXCHANGE_BYTES) throw new RangeError('a frame is too short');
+  const rest = body.subarray(EXCHANGE_BYTES);
+  return { id: readUint32(body, 0), number: body.readUInt16LE(4), rest };
 }
 
 export function readReceived(body: Buffer): number {
