@@ -49,6 +49,15 @@ async function rollBack(cluster: ClusterProcesses, index: number, copy: string):
   await cp(copy, cluster.directory(index), { recursive: true });
 }
 
+/** Of a node's directory, made while the node is stopped. */
+async function copyAtRest(cluster: ClusterProcesses, index: number): Promise<string> {
+  assert.equal((await cluster.node(index).stop()).code, 0);
+  const copy = `${cluster.directory(index)}-copy`;
+  await cp(cluster.directory(index), copy, { recursive: true });
+  await cluster.restart(index);
+  return copy;
+}
+
 describe(`lost disks, seed ${seed}`, () => {
   it('that are wiped are replaced', limits, async (t) => {
     const random = seededRandom(seed);
@@ -73,10 +82,7 @@ describe(`lost disks, seed ${seed}`, () => {
     await using load = new Load(cluster, random);
     const victim = random.below(3);
     await load.acknowledged(100);
-    assert.equal((await cluster.node(victim).stop()).code, 0);
-    const copy = `${cluster.directory(victim)}-copy`;
-    await cp(cluster.directory(victim), copy, { recursive: true });
-    await cluster.restart(victim);
+    const copy = await copyAtRest(cluster, victim);
     await load.acknowledged(100);
     cluster.node(victim).kill();
     await cluster.node(victim).exited;
@@ -98,10 +104,7 @@ describe(`lost disks, seed ${seed}`, () => {
     const victim = random.below(3);
     const others = cluster.indices.filter((index) => index !== victim);
     await load.acknowledged(100);
-    assert.equal((await cluster.node(victim).stop()).code, 0);
-    const copy = `${cluster.directory(victim)}-copy`;
-    await cp(cluster.directory(victim), copy, { recursive: true });
-    await cluster.restart(victim);
+    const copy = await copyAtRest(cluster, victim);
     await load.acknowledged(200);
     const history = await load.stop();
     for (const index of cluster.indices) cluster.node(index).kill();
