@@ -48,12 +48,14 @@ test('messages reach the service, their sender first, and the member is told', a
   });
 });
 
-test('a member that has sent much is told at once that it was taken', async () => {
+test('a member that has sent much is told at once that it was taken', async (t) => {
+  // What is told after a while is never told.
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   await withServer(async (server) => {
     await using stream = await opened(server);
     for (let i = 0; i < 1000; i += 1) stream.send(messages, 'a batch');
-    const many = (await stream.next()).split(' ');
-    assert(many[0] === 'received' && Number(many[1]) < 1000, many.join(' '));
+    let told = 0;
+    while (told <= 1000 - 64) told = Number((await stream.next()).replace('received ', ''));
     await using other = await opened(server, MEMBER, { lane: 'control' });
     const large = Buffer.concat([frameOf(messages, Buffer.alloc(300_000)), frameOf(messages, 'x')]);
     other.socket.write(large.subarray(0, -1));
