@@ -10,6 +10,7 @@ import { MemoryFileSystem } from '../storage/memory-file-system.ts';
 import { silentObserver } from '../storage/observer.ts';
 import { Storage } from '../storage/storage.ts';
 import { FilledDirectory, smallSettings } from '../storage/testing/filled-directory.ts';
+import { SimulatedFileSystem } from '../storage/testing/simulated-file-system.ts';
 import { ASSIGNMENT_FILE, readAssignment, writeAssignment } from './assignment-file.ts';
 import { claimDirectory, type DirectoryClaim, refuseMember } from './claim-directory.ts';
 import { DIRECTORY, MemberDisk } from './testing/member-disk.ts';
@@ -50,6 +51,26 @@ describe('a directory', () => {
     const { identity, assignment, lock } = await bench.claim(1);
     assert.deepEqual([identity.memberId, identity.clusterId, assignment], [member, null, null]);
     await lock.release();
+  });
+
+  it('stays what it was claimed as, also in a power cut after the crash that made it so', async () => {
+    const claim = { directory: '/d', index: 1, peers, counts: {}, random: seededRandom(5) };
+    let disk = new SimulatedFileSystem({ seed: 5 });
+    const first = await claimDirectory({ ...claim, files: disk });
+    await disk.syncDirectory('/');
+    // The start is counted, but the rename is not synced when the process dies.
+    const started = { ...first.identity, bootCount: 1 };
+    disk.failNext({ operation: 'syncDirectory', marksClean: false });
+    await assert.rejects(writeIdentity(disk, '/d', started), { code: 'EIO' });
+    disk.crash();
+    disk = disk.afterProcessCrash();
+    const claimed = await claimDirectory({ ...claim, files: disk });
+    assert.equal(claimed.identity.bootCount, 1);
+    disk.crash();
+    for (let seed = 1; seed <= 16; seed += 1) {
+      const cut = disk.afterPowerCut({ seed });
+      assert.deepEqual(await readIdentity(cut, '/d'), started, `seed ${String(seed)}`);
+    }
   });
 
   it('is claimed by one process', async () => {

@@ -33,6 +33,8 @@ export async function claimDirectory(claim: DirectoryClaim): Promise<ClaimedDire
   await files.makeDirectory(directory);
   const lock = await takeLock(files, directory);
   try {
+    // The process before may have ended between a rename and its sync. Others are told what is read now: it has to stay.
+    await files.syncDirectory(directory);
     const wanted = { ...defaultStoreOptions, ...counts };
     const identity = await claimIdentity(files, directory, random, wanted, () => null);
     // Others will count on this member id: its directory must still be there after a power cut.
