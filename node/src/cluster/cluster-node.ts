@@ -26,7 +26,6 @@ import { ClientWatch } from '../replication/client-watch.ts';
 import { CopyPace, unhindered } from '../replication/copy-pace.ts';
 import { PeerNetwork, type PeerNetworkOptions } from '../replication/peer-network.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
-import { membersOf } from '../replication/raft/configuration.ts';
 import type { ReplicaId } from '../replication/raft/types.ts';
 import type { HealingEvent } from '../replication/segment-healing.ts';
 import { listSegments, readSegment } from '../replication/segment-serving.ts';
@@ -40,6 +39,7 @@ import { assignmentOf } from './assignment-shape.ts';
 import { Forming } from './forming-loop.ts';
 import { claimDirectory, type ClaimedDirectory } from './claim-directory.ts';
 import { clusterStatistics, type ClusterStatistics, LeaderTally } from './cluster-statistics.ts';
+import { doubtful, requireUncounted } from './counted-members.ts';
 import { Drain } from './drain.ts';
 import { drainStatus } from './drain-status.ts';
 import { handOver } from './hand-over.ts';
@@ -487,7 +487,7 @@ export class ClusterNode implements MemberService, ClusterView {
     const current = this.#directory?.assignment ?? null;
     const taker = { member, index, ...this.counts, assignment: current };
     if (!takesAssignment(taker, { replaces, assignment })) return;
-    this.#requireHolders(assignment);
+    await this.#requireUncounted(assignment);
     await writeAssignment(files, directory, assignment);
     this.#follow(assignment);
     const { clusterId, version, members } = assignment;
@@ -496,18 +496,21 @@ export class ClusterNode implements MemberService, ClusterView {
     this.#formed.resolve();
   }
 
-  /** Members that groups still count on cannot be forgotten. */
-  #requireHolders({ members }: Assignment): void {
+  /** Before the directory forgets members. */
+  async #requireUncounted({ members }: Assignment): Promise<void> {
+    const known = this.#directory;
+    if (known === null) return;
     const ids = new Set(members.map(({ id }) => id));
-    for (const { log, core } of this.#store.groups()) {
-      for (const replica of membersOf(core.configuration)) {
-        const member = this.#known.memberOf(log.bucket, replica);
-        if (member === null || ids.has(member)) continue;
-        throw new ClusterRefusal(
-          `member ${member} still holds bucket ${log.bucket}; move it first`,
-        );
-      }
-    }
+    const gone = known.assignment.members.filter(({ id }) => !ids.has(id));
+    const leaving = new Set(gone.map(({ id }) => id));
+    const own = this.status();
+    const replicas = doubtful(own, leaving);
+    if (replicas.length === 0) return;
+    const others = members.filter(({ id }) => id !== own.member);
+    // Those to come are not known yet.
+    const nameOf = ({ id, address }: Member): string => (known.member(id) ? id : address);
+    const statuses = await statusesOf(this.peers, others, this.#stopped.signal, nameOf);
+    requireUncounted(replicas, [own, ...statuses], leaving);
   }
 
   /** Flags that the assignment wins over. */

@@ -12,13 +12,16 @@ const TIMEOUT_MS = 2000;
 const within = (signal: AbortSignal): AbortSignal =>
   AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
 
-/** Of those members that answer. */
+/** Of those members that answer. `nameOf`: as in {@link statusOf}. */
 export async function statusesOf(
   peers: PeerRequests,
   members: readonly Member[],
   signal: AbortSignal,
+  nameOf: (member: Member) => string = ({ id }) => id,
 ): Promise<NodeStatus[]> {
-  const answers = await Promise.allSettled(members.map(({ id }) => statusOf(peers, id, signal)));
+  const answers = await Promise.allSettled(
+    members.map((member) => statusOf(peers, nameOf(member), signal)),
+  );
   return answers.flatMap((answer, i) => {
     // Another disk may answer at a member's address.
     if (answer.status === 'rejected' || answer.value.member !== members[i]?.id) return [];
