@@ -193,11 +193,11 @@ export class Faults {
     member.damage = 'a bit of a segment changed';
     this.#operator.damaged(() => {
       const isThere = member.memberId === memberId && member.files(/\.log$/).includes(path);
-      const isHealed =
-        member.isRetired || !isThere || member.disk.bytes(path)[offset] === before[offset];
+      const isHealed = !isThere || member.disk.bytes(path)[offset] === before[offset];
       if (isHealed) member.damage = null;
-      else this.#scrub(member, log.bucket, scrubbed);
-      return isHealed;
+      // One that has left may still be copied from, damaged as it is; it is not waited for.
+      else if (!member.isRetired) this.#scrub(member, log.bucket, scrubbed);
+      return isHealed || member.isRetired;
     });
   }
 

@@ -242,7 +242,7 @@ export class SimulatedMember {
   /** What the disk has said ends the process, or is a mistake of ours. */
   #failed(life: Life, error: unknown): void {
     if (life.isDead) return;
-    if (error instanceof OpenError && error.reason === this.#expectedRefusal) {
+    if (error instanceof OpenError && this.#expectedRefusals.includes(error.reason)) {
       this.isRefused = true;
       this.#down(`does not start: ${error.message}`);
     } else if (this.diskFault === null) this.#world.time.fail(error);
@@ -250,9 +250,10 @@ export class SimulatedMember {
   }
 
   /** How a damaged disk may be refused. */
-  get #expectedRefusal(): OpenError['reason'] | null {
-    if (this.damage === null) return null;
-    return this.damage === 'an older state' ? 'mismatch' : 'damaged';
+  get #expectedRefusals(): OpenError['reason'][] {
+    if (this.damage === null) return [];
+    // The version of a format is looked at before anything else of it is: it may be what has changed.
+    return this.damage === 'an older state' ? ['mismatch'] : ['damaged', 'version'];
   }
 
   freeze(forMs: number): void {
