@@ -6,8 +6,8 @@ const senders = { file: 'node/src/cluster/senders.ts', suite: 'node/src/cluster/
 export const identityFaults: readonly PlantedFault[] = [
   {
     name: 'a rolled-back disk is trusted by one that was started since',
-    find: 'if (starts !== null) return new Senders(files, directory, starts, failed);',
-    replace: 'if (starts !== null) return new Senders(files, directory, {}, failed);',
+    find: 'return new Senders(files, directory, starts ?? {}, failed);',
+    replace: 'return new Senders(files, directory, {}, failed);',
     ...senders,
   },
   {
