@@ -436,7 +436,10 @@ class Follower {
       const { subscriptions } = member;
       if (subscriptions === null || this.#stay !== here) return;
       const starts = [{ target: this.#target, from: this.#position }];
-      void Promise.resolve(subscriptions.open({ starts, window: null }, sink)).then(
+      // A replica that has just left refuses at once.
+      const open = async (): Promise<Subscription> =>
+        subscriptions.open({ starts, window: null }, sink);
+      void open().then(
         (subscription) => {
           opened = subscription;
           subscription.start();

@@ -2,12 +2,18 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { firstAssignment, type Member, replicaIdOf } from '../../../common/assignment.ts';
+import {
+  type Assignment,
+  firstAssignment,
+  type Member,
+  replicaIdOf,
+} from '../../../common/assignment.ts';
 import type { ReplicaStatus } from '../../../common/cluster-contract.ts';
 import { replicaText } from '../replication/message-format.ts';
 import type { PeerRequests } from '../replication/peer-requests.ts';
 import type { RaftGroup } from '../replication/raft-group.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
+import type { ReplicaPlan } from '../storage/storage.ts';
 import { MemberDirectory } from './member-directory.ts';
 import { MoveDriver } from './move-driver.ts';
 import { RemovedReplicas } from './removed-replicas.ts';
@@ -119,6 +125,45 @@ test('a copy goes when its own log has committed a configuration without it', as
 
 test('a copy stays while the assignment names it', async () => {
   assert.equal(await isRemoved({ own: [[0, before]], told: without, isAssigned: true }), false);
+});
+
+test('a stay that is taken back begins, where the directory was made while it was not asked for', async () => {
+  const files = new MemoryFileSystem();
+  await files.makeDirectory('/d');
+  const removed = await RemovedReplicas.read(files, '/d');
+  const made: ReplicaPlan[] = [];
+  const driverOf = (assignment: Assignment): MoveDriver => {
+    const directory = new MemberDirectory(assignment, 'a');
+    return new MoveDriver({
+      ...{ directory: () => directory, isWilling: () => true, removed },
+      peers: {} as PeerRequests,
+      log: { info: () => undefined, warn: () => undefined, error: () => assert.fail() },
+      store: {
+        group: () => undefined,
+        groups: () => [],
+        addReplica: (plan) => {
+          made.push(plan);
+          return Promise.resolve(null as unknown as RaftGroup);
+        },
+        removeReplica: () => assert.fail('there is none'),
+      },
+    });
+  };
+  const tended = async (assignment: Assignment): Promise<void> => {
+    const driver = driverOf(assignment);
+    driver.tend();
+    await driver.idle();
+  };
+  await tended(second);
+  assert.deepEqual(made, []);
+  await tended({ ...first, version: 3 });
+  assert.deepEqual(
+    // Whom its group consists of it learns from a leader: no voters are given to it.
+    made.map(({ bucket, replicaId, configuration }) => [
+      ...[bucket, replicaText(replicaId), configuration[0]],
+    ]),
+    [[0, idOf('a'), 0]],
+  );
 });
 
 test('only replicas of the first assignment know who belongs to their group', () => {

@@ -163,8 +163,8 @@ export class MoveDriver {
     const directory = this.#context.directory();
     const stay = directory.ownStay(bucket);
     const plan = directory.planOf(bucket);
-    // The first assignment's replicas are made with the directory: one that is missing is damaged, never new.
-    const isNew = stay !== null && stay.since > 1 && stay.since > removed.since(bucket);
+    // The journal knows every replica that was made here: this one never was, also where its stay is older than the directory.
+    const isNew = stay !== null && stay.since > removed.since(bucket);
     if (isNew && plan !== null) {
       await store.addReplica(plan);
       log.info({ bucket, since: stay.since }, 'a replica begins its stay');
