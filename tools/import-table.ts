@@ -36,6 +36,19 @@ const clientCommands = 'node/src/client-commands.ts';
 const program = 'node/src/program.ts';
 const main = 'node/src/main.ts';
 
+const kube = 'operator/src/kube';
+const nodes = 'operator/src/nodes';
+const api = 'operator/src/api';
+const resources = 'operator/src/resources';
+const plan = 'operator/src/plan';
+const status = 'operator/src/status';
+const reconcile = 'operator/src/reconcile';
+const operatorConfig = 'operator/src/config.ts';
+const operatorMetrics = 'operator/src/metrics.ts';
+const operatorServer = 'operator/src/server.ts';
+const manager = 'operator/src/manager.ts';
+const operatorMain = 'operator/src/main.ts';
+
 const node: readonly string[] = [storage, replication, engine, cluster, subscriptions, resp, http];
 
 export const importTable: readonly ImportRow[] = [
@@ -71,6 +84,35 @@ export const importTable: readonly ImportRow[] = [
   },
   { part: clientCommands, mayImport: [] },
   { part: main, mayImport: [cli, clientCommands, program] },
+
+  // The operator and the node never import each other.
+  { part: kube, mayImport: [common] },
+  { part: nodes, mayImport: [common] },
+  { part: api, mayImport: [common, kube] },
+  { part: plan, mayImport: [common, api, resources] },
+  { part: resources, mayImport: [common, kube, api] },
+  { part: status, mayImport: [common, api, plan] },
+  {
+    part: reconcile,
+    mayImport: [common, kube, nodes, api, resources, plan, status, operatorMetrics],
+  },
+  { part: operatorConfig, mayImport: [common] },
+  { part: operatorMetrics, mayImport: [common] },
+  { part: operatorServer, mayImport: [common, operatorMetrics] },
+  {
+    part: manager,
+    mayImport: [
+      common,
+      kube,
+      nodes,
+      api,
+      reconcile,
+      operatorConfig,
+      operatorMetrics,
+      operatorServer,
+    ],
+  },
+  { part: operatorMain, mayImport: [operatorConfig, manager] },
 ];
 
 /** Files that compute values and touch nothing: no file, no socket, no clock. Globs from the root. */
@@ -78,6 +120,11 @@ export const pureFiles: readonly string[] = [
   'common/errors.ts',
   'common/assert.ts',
   'common/nearest.ts',
+  'common/placement.ts',
+  'operator/src/plan/*.ts',
+  'operator/src/resources/*.ts',
+  'operator/src/status/*.ts',
+  'operator/src/api/*.ts',
   'node/src/config/*.ts',
   'node/src/cluster/assignment-rules.ts',
   'node/src/cluster/moves.ts',
