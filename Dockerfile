@@ -1,6 +1,7 @@
 # Two stages: the first compiles the sources, the second holds what runs.
 #   docker build -t sierradb .
 #   docker run --read-only -v sierradb-data:/data -p 9090:9090 sierradb
+# It is a storage node; the operator is in it too, as `node /app/dist/operator/src/main.js`.
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /build
@@ -9,6 +10,9 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY common common
 COPY node node
+COPY operator operator
+COPY client client
+COPY cli cli
 RUN node_modules/.bin/tsc -p tsconfig.build.json && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
