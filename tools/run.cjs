@@ -26,7 +26,9 @@ const tasks = {
   start: () => [],
   sierradb: () => [],
   test: (given) => testRun(unitTests, given),
-  'test:process': (given) => testRun(['e2e/**/*.test.ts'], given),
+  'test:process': (given) =>
+    testRun(['e2e/*.test.ts', 'e2e/{clients,process,testing}/**/*.test.ts'], given),
+  'test:cluster': (given) => clusterTestRun(given),
   'test:crash': (given) => testRun(seededTests(), given),
   bench: (given) => ['bench/main.ts', ...given],
   fuzz: (given) => ['tools/fuzz.ts', ...given],
@@ -51,6 +53,12 @@ function testRun(files, given) {
   const flags = given.filter((argument) => argument.startsWith('-'));
   const named = given.filter((argument) => !argument.startsWith('-'));
   return ['--test', '--test-concurrency=2', ...flags, ...(named.length > 0 ? named : files)];
+}
+
+/** On a real Kubernetes, one after the other: what one does to its machines, all would feel. */
+function clusterTestRun(given) {
+  const setup = '--test-global-setup=e2e/cluster/testing/global-setup.ts';
+  return testRun(['e2e/cluster/*.test.ts'], ['--test-concurrency=1', setup, ...given]);
 }
 
 /** The tests that can be run for longer: those that read SEEDS from the environment. */

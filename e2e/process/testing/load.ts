@@ -10,7 +10,6 @@ import type { WireEvent } from '../../../client/event.ts';
 import { type ErrorCode, errorOutcomes } from '../../../common/errors.ts';
 import { uuidText } from '../../../common/ids.ts';
 import type { Random } from '../../../common/random.ts';
-import type { ClusterProcesses } from '../../testing/cluster-processes.ts';
 import { WireClient } from '../../testing/wire-client.ts';
 import {
   type AppendCall,
@@ -19,6 +18,12 @@ import {
   type History,
   type ReadCall,
 } from './history.ts';
+
+/** What clients can connect to; who that is may change while they run. */
+export interface Servers {
+  readonly indices: readonly number[];
+  node(index: number): { readonly host: string; readonly port: number };
+}
 
 export interface LoadOptions {
   readonly clients?: number;
@@ -31,6 +36,8 @@ export interface LoadOptions {
   readonly through?: () => readonly number[];
   /** How long a client waits for a reply before it goes to another node. */
   readonly callMs?: number;
+  /** How long a client does nothing after each call; nothing by default. */
+  readonly idleMs?: number;
 }
 
 const CALL_MS = 1500;
@@ -48,7 +55,7 @@ const ALLOWED: readonly ErrorCode[] = [
 ];
 
 export class Load implements AsyncDisposable {
-  readonly #cluster: ClusterProcesses;
+  readonly #cluster: Servers;
   readonly #random: Random;
   readonly #options: Required<LoadOptions>;
   readonly #appends: AppendCall[] = [];
@@ -65,12 +72,12 @@ export class Load implements AsyncDisposable {
   #longestPauseMs = 0;
 
   /** Begins at once. */
-  constructor(cluster: ClusterProcesses, random: Random, options: LoadOptions = {}) {
+  constructor(cluster: Servers, random: Random, options: LoadOptions = {}) {
     this.#cluster = cluster;
     this.#random = random;
     this.#options = {
       ...{ clients: 6, streams: 12, payloadBytesMax: 200, allowed: ALLOWED },
-      ...{ through: () => cluster.indices, callMs: CALL_MS },
+      ...{ through: () => cluster.indices, callMs: CALL_MS, idleMs: 0 },
       ...options,
     };
     this.#running = Array.from({ length: this.#options.clients }, () => this.#run());
@@ -146,7 +153,10 @@ export class Load implements AsyncDisposable {
   /** Until no reply comes. */
   async #use(caller: Caller): Promise<void> {
     try {
-      while (!this.#isStopping && !caller.isLost) await this.#step(caller);
+      while (!this.#isStopping && !caller.isLost) {
+        await this.#step(caller);
+        if (this.#options.idleMs > 0) await pause(this.#options.idleMs);
+      }
     } catch (error) {
       this.#fail(error as Error);
     }
@@ -334,8 +344,8 @@ export class Load implements AsyncDisposable {
 
 const expectation = (version: number): string => (version === EMPTY ? 'empty' : String(version));
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+function pause(ms: number = PAUSE_MS): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** A connection, and whether it is of use still. */

@@ -93,8 +93,8 @@ async function areEqual(cluster: ClusterProcesses): Promise<boolean> {
   });
 }
 
-/** What a node's own copies hold. */
-async function everyEvent(node: NodeProcess): Promise<WireEvent[]> {
+/** What a node's own copies hold, and others where it has none. */
+export async function everyEvent(node: Pick<NodeProcess, 'host' | 'port'>): Promise<WireEvent[]> {
   using client = await WireClient.connect(node.port, node.host);
   await client.call('READONLY');
   const events: WireEvent[] = [];
@@ -121,7 +121,7 @@ async function partitionEvents(client: WireClient, partition: string): Promise<W
   }
 }
 
-function finalEvent(event: WireEvent): FinalEvent {
+export function finalEvent(event: WireEvent): FinalEvent {
   const { streamId: stream, version, partition, sequence, id: eventId } = event;
   return { stream, version, partition, sequence, eventId };
 }
