@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 
 import type { WireEvent } from '../../../client/event.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
@@ -22,13 +23,21 @@ export async function settle(
   history: History,
   isOthers: (stream: string) => boolean = () => false,
 ): Promise<void> {
-  await untilEqual(cluster);
-  const [first = [], ...others] = await Promise.all(
-    cluster.indices.map((index) => everyEvent(cluster.node(index))),
-  );
+  const [first = [], ...others] = await everyCopy(cluster);
   for (const other of others) assert.deepEqual(other, first, 'copies hold the same events');
   checkHistory(history, first.map(finalEvent), isOthers);
   await stopAndCompare(cluster);
+}
+
+/** Read while nothing was appended: what a client has given up may still be on its way to a leader. */
+async function everyCopy(cluster: ClusterProcesses): Promise<WireEvent[][]> {
+  for (;;) {
+    const before = await untilEqual(cluster);
+    const copies = await Promise.all(
+      cluster.indices.map((index) => everyEvent(cluster.node(index))),
+    );
+    if (isDeepStrictEqual(await untilEqual(cluster), before)) return copies;
+  }
 }
 
 /** The same where there is too much to look at each event: all copies become equal, and their segments are the same bytes. */
@@ -46,14 +55,17 @@ async function stopAndCompare(cluster: ClusterProcesses): Promise<void> {
 /** Nothing hinders the nodes any more: what takes longer does not come. */
 const SETTLE_MS = 60_000;
 
-async function untilEqual(cluster: ClusterProcesses): Promise<void> {
+/** Where the copies end, by bucket. */
+async function untilEqual(cluster: ClusterProcesses): Promise<ReadonlyMap<number, number>> {
   const endMs = performance.now() + SETTLE_MS;
-  await until(async () => {
-    if (await areEqual(cluster)) return true;
-    if (performance.now() < endMs) return false;
-    const told = await Promise.allSettled(cluster.indices.map((index) => cluster.status(index)));
-    throw new Error(`copies do not become equal: ${JSON.stringify(told)}`);
-  });
+  for (;;) {
+    const ends = await equalEnds(cluster);
+    if (ends !== null) return ends;
+    if (performance.now() >= endMs) break;
+    await delay(50);
+  }
+  const told = await Promise.allSettled(cluster.indices.map((index) => cluster.status(index)));
+  throw new Error(`copies do not become equal: ${JSON.stringify(told)}`);
 }
 
 /** Looks until it holds; a test that waits in vain is ended by the runner. */
@@ -81,16 +93,21 @@ export async function leaderOf(
   return asked[found] ?? null;
 }
 
-/** Whether every bucket has one leader, and all its copies are as far as each other. */
-async function areEqual(cluster: ClusterProcesses): Promise<boolean> {
+/** Null unless every bucket has one leader, and all its copies are as far as each other. */
+async function equalEnds(cluster: ClusterProcesses): Promise<ReadonlyMap<number, number> | null> {
   const all = await statuses(cluster).catch(() => null);
-  if (all === null) return false;
+  if (all === null) return null;
   const replicas = all.flatMap(({ buckets }) => buckets);
-  return [...Map.groupBy(replicas, ({ bucket }) => bucket).values()].every((copies) => {
+  const found = new Map<number, number>();
+  for (const [bucket, copies] of Map.groupBy(replicas, (replica) => replica.bucket)) {
     const leaders = copies.filter(({ role }) => role === 'leader');
     const ends = new Set(copies.flatMap(({ applied, commit, last }) => [applied, commit, last]));
-    return leaders.length === 1 && ends.size === 1 && copies.length === leaders[0]?.voters.length;
-  });
+    const [end = 0] = ends;
+    const isWhole = copies.length === leaders[0]?.voters.length;
+    if (leaders.length !== 1 || ends.size !== 1 || !isWhole) return null;
+    found.set(bucket, end);
+  }
+  return found;
 }
 
 /** What a node's own copies hold, and others where it has none. */
