@@ -20,9 +20,9 @@ const peers = ['a:0', 'a:1', 'a:2'];
 class Bench {
   readonly files = new MemoryFileSystem();
 
-  claim(index: number, counts: DirectoryClaim['counts'] = {}): ReturnType<typeof claimDirectory> {
-    const random = seededRandom(7);
-    return claimDirectory({ directory: '/d', index, peers, counts, files: this.files, random });
+  claim(index: number, changes: Partial<DirectoryClaim> = {}): ReturnType<typeof claimDirectory> {
+    const claim = { directory: '/d', index, peers, counts: {}, random: seededRandom(7) };
+    return claimDirectory({ ...claim, files: this.files, ...changes });
   }
 
   /** As a node that was started, and stopped. */
@@ -126,6 +126,26 @@ describe('a directory', () => {
     await lock.release();
   });
 
+  it('is told to be an operator’s where it is one', async () => {
+    const bench = new Bench();
+    const member = await bench.once(1);
+    await bench.form(member);
+    await assert.rejects(bench.claim(102, { peers: [] }), {
+      message:
+        '/d is of node 1 and cannot be node 102; start it as what it is: sierradb --dir /d --node-index 1 --set cluster.forming=operator',
+    });
+    const [first, second] = ['a:1', 'a:2'].map((address, at) => ({
+      ...{ id: at === 0 ? member : 'other', index: 100 * (at + 1), address },
+    }));
+    const counts = { bucketCount: 4, partitionCount: 32, factor: 2 };
+    await writeAssignment(bench.files, '/d', firstAssignment('c', counts, [first!, second!]));
+    await assert.rejects(refuseMember(bench.files, '/d'), {
+      message:
+        '/d is of node 100 of a cluster and cannot be a single node; start it as what it is: sierradb --dir /d --node-index 100 --set cluster.forming=operator',
+    });
+    await (await bench.claim(100, { peers: [] })).lock.release();
+  });
+
   it('of a member that has lost its assignment.json is nothing else', async () => {
     const files = new MemoryFileSystem();
     const member = await MemberDisk.open(files);
@@ -154,7 +174,10 @@ describe('a directory', () => {
   it('has the counts that it was made with', async () => {
     const bench = new Bench();
     await bench.once(1);
-    await assert.rejects(bench.claim(1, { bucketCount: 8 }), /was made with bucket\.count 4/);
+    await assert.rejects(
+      bench.claim(1, { counts: { bucketCount: 8 } }),
+      /was made with bucket\.count 4/,
+    );
   });
 });
 

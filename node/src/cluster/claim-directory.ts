@@ -14,6 +14,7 @@ import { readAssignment } from './assignment-file.ts';
 export interface DirectoryClaim {
   readonly directory: string;
   readonly index: number;
+  /** By index; none where an operator says who they are. */
   readonly peers: readonly string[];
   readonly counts: { readonly bucketCount?: number; readonly partitionCount?: number };
   readonly files: FileSystem;
@@ -58,15 +59,16 @@ async function refuseLone(
   if (identity.clusterId === null) return;
   const scan = identity.initialized ? await scanJournal(files, journalFolder(directory)) : null;
   if (isOfSeveral(scan, identity)) throw lostAssignment(directory);
+  const what = peers.length === 0 ? 'a member of a new cluster' : `one of ${peers.length}`;
   throw new OpenError(
     'mismatch',
-    `${directory} holds the data of a single node and cannot become one of ${peers.length}; ` +
+    `${directory} holds the data of a single node and cannot become ${what}; ` +
       `start it as what it is: sierradb --dir ${directory} --node-count 1`,
   );
 }
 
 function refuseOther(
-  { directory, index }: DirectoryClaim,
+  { directory, index, peers }: DirectoryClaim,
   { memberId, clusterId }: Identity,
   assignment: Assignment,
 ): void {
@@ -79,13 +81,17 @@ function refuseOther(
   }
   if (own.index !== index) {
     throw fault(
-      `is of node ${own.index} and cannot be node ${index}; start it as what it is: ${commandOf(directory, own.index, assignment)}`,
+      `is of node ${own.index} and cannot be node ${index}; start it as what it is: ${commandOf(directory, own.index, peers.length === 0 ? null : assignment)}`,
     );
   }
 }
 
-const commandOf = (directory: string, index: number, { members }: Assignment): string =>
-  `sierradb --dir ${directory} --node-index ${index} --node-count ${members.length}`;
+/** Null: the cluster is an operator's. */
+function commandOf(directory: string, index: number, byHand: Assignment | null): string {
+  const command = `sierradb --dir ${directory} --node-index ${index}`;
+  if (byHand === null) return `${command} --set cluster.forming=operator`;
+  return `${command} --node-count ${byHand.members.length}`;
+}
 
 /** For a node without peers. Rejects with {@link OpenError} for a directory that belongs to a cluster of several. */
 export async function refuseMember(files: FileSystem, directory: string): Promise<void> {
@@ -96,9 +102,10 @@ export async function refuseMember(files: FileSystem, directory: string): Promis
   // What `cluster recover` leaves: its groups are of one, and need nobody.
   if (first?.id === identity?.memberId && others.length === 0) return;
   const own = assignment.members.find(({ id }) => id === identity?.memberId);
+  const index = own?.index ?? 0;
   throw new OpenError(
     'mismatch',
     `${directory} is of node ${own?.index ?? '?'} of a cluster and cannot be a single node; ` +
-      `start it as what it is: ${commandOf(directory, own?.index ?? 0, assignment)}`,
+      `start it as what it is: ${commandOf(directory, index, index < assignment.members.length ? assignment : null)}`,
   );
 }

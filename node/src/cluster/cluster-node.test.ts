@@ -27,11 +27,22 @@ interface Bench {
 }
 
 /** Node 1 of three; the others are only spoken of. */
-async function open(files: MemoryFileSystem = new MemoryFileSystem()): Promise<Bench> {
+async function open(
+  files: MemoryFileSystem = new MemoryFileSystem(),
+  given: readonly string[] = peers,
+): Promise<Bench> {
   const log: string[] = [];
   const write = (_facts: object, sentence: string): void => void log.push(sentence);
   const node = await ClusterNode.open({
-    ...{ directory: '/d', index: 1, peers, factor: 3, counts, secret: null, version: '1.0.0' },
+    ...{
+      directory: '/d',
+      index: 1,
+      peers: given,
+      factor: 3,
+      counts,
+      secret: null,
+      version: '1.0.0',
+    },
     ...{ files, random: seededRandom(3), log: { info: write, warn: write, error: write } },
     state: () => 'forming',
   });
@@ -70,6 +81,33 @@ describe('a member', () => {
     await again.formed();
     assert.deepEqual([again.assignment, again.self.index], [assignment, 1]);
     await again.close();
+  });
+
+  it('never forms by itself where it knows no peers', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { node, assignment, files, log } = await open(undefined, []);
+    const formed = node.formed();
+    t.mock.timers.tick(60_000);
+    assert.deepEqual(log, ['this disk is fresh: the operator is to send an assignment']);
+    const { member, index, cluster, state } = node.status();
+    assert.deepEqual([index, cluster, state], [1, null, 'forming']);
+    assert.equal(assignment.members[1]?.id, member);
+    await node.putAssignment({ replaces: 0, assignment });
+    await formed;
+    await node.close();
+
+    const { node: again, log: said } = await open(files, []);
+    await again.formed();
+    assert.equal(again.assignment.clusterId, 'c');
+    assert.deepEqual(said, []);
+    await again.close();
+  });
+
+  it('ends the wait for an operator when it is closed', async () => {
+    const { node } = await open(undefined, []);
+    const formed = node.formed();
+    await node.close();
+    await assert.rejects(formed);
   });
 
   it('follows nothing that is not durable', async () => {

@@ -73,7 +73,7 @@ export interface ClusterLog {
 export interface ClusterNodeOptions {
   readonly directory: string;
   readonly index: number;
-  /** `host:port` of all nodes by index; what the assignment says wins. */
+  /** `host:port` of all nodes by index; what the assignment says wins. None: somebody else forms the cluster. */
   readonly peers: readonly string[];
   /** Copies of every event in a cluster that forms. */
   readonly factor: number;
@@ -516,7 +516,7 @@ export class ClusterNode implements MemberService, ClusterView {
   /** Flags that the assignment wins over. */
   #tellDifferences({ members }: Assignment): void {
     const { peers, index, log } = this.#options;
-    if (peers.length !== members.length) {
+    if (peers.length > 0 && peers.length !== members.length) {
       const facts = { given: peers.length, members: members.length };
       log.warn(facts, 'node.count has no effect: the directory knows its cluster');
     }

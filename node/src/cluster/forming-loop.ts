@@ -1,4 +1,5 @@
 /** Looks at the other nodes until `forming.ts` says that they are a cluster. */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Member } from '../../../common/assignment.ts';
@@ -12,7 +13,7 @@ const INTERVAL_MS = 200;
 
 export interface FormingOptions {
   readonly index: number;
-  /** By index. */
+  /** By index. None: it only waits for the assignment that somebody else makes. */
   readonly addresses: readonly string[];
   readonly log: ClusterLog;
 }
@@ -31,6 +32,7 @@ export class Forming {
 
   /** Resolves with the members of the new cluster, on node 0 alone. Rejects when the signal ends it. */
   async run(signal: AbortSignal): Promise<readonly Member[]> {
+    if (this.#options.addresses.length === 0) await this.#end(signal);
     for (;;) {
       const step = await this.#look(signal);
       signal.throwIfAborted();
@@ -38,6 +40,15 @@ export class Forming {
       this.#tell(step);
       await delay(INTERVAL_MS, undefined, { signal });
     }
+  }
+
+  /** Never resolves. */
+  async #end(signal: AbortSignal): Promise<void> {
+    const { index, log } = this.#options;
+    const { member } = this.#ownStatus();
+    log.info({ index, member }, 'this disk is fresh: the operator is to send an assignment');
+    if (!signal.aborted) await once(signal, 'abort');
+    signal.throwIfAborted();
   }
 
   async #look(signal: AbortSignal): Promise<FormingStep> {

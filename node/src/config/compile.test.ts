@@ -63,6 +63,7 @@ const samples: Record<SettingKey, readonly [text: string, toml: string, value: S
   'cache.capacity_bytes': ['10MB', '10000000', 10_000_000],
   'cache.filter_bytes': ['0', '0', 0],
   'cache.heads': ['5000', '5000', 5000],
+  'cluster.forming': ['operator', '"operator"', 'operator'],
   'disk.reserve_bytes': ['1GiB', '"1GiB"', 1_073_741_824],
   'heartbeat.interval_ms': ['500', '500', 500],
   'heartbeat.timeout_ms': ['7000', '7000', 7000],
@@ -401,6 +402,57 @@ describe('several nodes', () => {
       const flags = sets.flatMap((set) => ['--set', set]);
       const [first = ''] = problemsOf({ flags: ['--set', 'node.count=3', ...flags] });
       assert.equal(first, `--set: ${problem}`);
+    });
+  }
+});
+
+describe('a node that an operator takes into a cluster', () => {
+  const byOperator = (...sets: string[]): { toml: string; flags: string[] } => ({
+    toml: '[cluster]\nforming = "operator"',
+    flags: sets.flatMap((set) => ['--set', set]),
+  });
+
+  it('is a member without knowing any other', () => {
+    const sets = ['network.cluster_address=0.0.0.0:9190', 'network.cluster_secret_file=/run/s'];
+    const written = byOperator(...sets);
+    const environment = { SIERRADB_NODE_INDEX: '3104' };
+    const { cluster } = configOf({ ...written, environment });
+    assert.deepEqual(cluster, {
+      index: 3104,
+      count: 0,
+      factor: 0,
+      copyPercent: 20,
+      address: { host: '0.0.0.0', port: 9190 },
+      peers: [],
+      secretFile: '/run/s',
+      requestTimeoutMs: 10_000,
+    });
+    assert.deepEqual(warningsOf({ ...written, environment }), []);
+  });
+
+  it('has a place of its own on loopback by default', () => {
+    const { cluster } = configOf(byOperator('node.index=2'));
+    assert.deepEqual(cluster?.address, { host: '127.0.0.1', port: 9192 });
+  });
+
+  it('says what the operator decides instead', () => {
+    const written = byOperator('node.count=5', 'network.peers=a:1', 'replication.factor=9');
+    assert.deepEqual(warningsOf(written), [
+      'no effect of node.count, network.peers, replication.factor: the operator’s assignment says it',
+    ]);
+  });
+
+  const mistakes: readonly (readonly [set: string, problem: string])[] = [
+    ['node.index=10000', 'node.index: must be from 0 to 9999, but is 10000'],
+    ['network.cluster_enabled=false', 'network.cluster_enabled: must be true for a cluster'],
+    [
+      'network.cluster_address=0.0.0.0:9190',
+      'network.cluster_address: 0.0.0.0:9190 can be reached from other machines and needs a secret: network.cluster_secret_file',
+    ],
+  ];
+  for (const [set, problem] of mistakes) {
+    it(set, () => {
+      assert.deepEqual(problemsOf(byOperator(set)), [`--set: ${problem}`]);
     });
   }
 });

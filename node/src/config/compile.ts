@@ -37,6 +37,7 @@ export interface NodeConfig {
 /** How a node finds the others. What a directory already knows of its cluster wins over it. */
 export interface ClusterConfig {
   readonly index: number;
+  /** Nodes that form it; 0: an operator does, and says who they are. */
   readonly count: number;
   /** Copies of every event in a cluster that forms; at most {@link count}. */
   readonly factor: number;
@@ -44,7 +45,7 @@ export interface ClusterConfig {
   readonly copyPercent: number;
   /** Where this node listens for the others. */
   readonly address: Address;
-  /** Where the nodes are for each other, by index. */
+  /** Where the nodes are for each other, by index; {@link count} of them. */
   readonly peers: readonly Address[];
   /** Null: the cluster is on loopback and has none. */
   readonly secretFile: string | null;
@@ -133,26 +134,34 @@ class EffectiveSettings {
     );
     const factor = this.get('replication.factor');
     const count = this.get('node.count');
-    if (this.isGiven('replication.factor') && factor > count) {
+    if (!this.isByOperator && this.isGiven('replication.factor') && factor > count) {
       ignored.push(`replication.factor ${factor} is capped at the node count, ${count}`);
     }
     return ignored;
   }
 
   #noEffectOf(key: SettingKey): string | undefined {
-    const { noEffect, needsPeers } = settingOf(key);
-    const isAlone = needsPeers === true && this.get('node.count') === 1;
-    return noEffect ?? (isAlone ? 'a single node has no peers' : undefined);
+    const { noEffect, needsPeers = false, byHand = false } = settingOf(key);
+    if (noEffect !== undefined) return noEffect;
+    if (needsPeers && !this.isMember) return 'a single node has no peers';
+    return byHand && this.isByOperator ? 'the operator’s assignment says it' : undefined;
+  }
+
+  get isByOperator(): boolean {
+    return this.get('cluster.forming') === 'operator';
+  }
+
+  /** Whether others are to be listened for. */
+  get isMember(): boolean {
+    return this.isByOperator || this.get('node.count') > 1;
   }
 
   /** Cluster addresses by index. */
   peers(): readonly Address[] {
+    if (this.isByOperator) return [];
     const given = this.get('network.peers');
     if (given.length > 0) return given;
-    return Array.from({ length: this.get('node.count') }, (_, index) => ({
-      host: '127.0.0.1',
-      port: CLUSTER_PORT + index,
-    }));
+    return Array.from({ length: this.get('node.count') }, (_, index) => onLoopback(index));
   }
 
   #default(key: SettingKey): SettingValue {
@@ -162,7 +171,7 @@ class EffectiveSettings {
         return { ...address, port: address.port + this.get('node.index') };
       }
       case 'network.cluster_address':
-        return this.peers()[this.get('node.index')] ?? defaultOf(key);
+        return this.peers()[this.get('node.index')] ?? onLoopback(this.get('node.index'));
       case 'append.max_bytes':
         return Math.min(defaultOf(key), this.frameBytesMax());
       case 'replication.factor':
@@ -177,6 +186,8 @@ class EffectiveSettings {
     return Math.min(Math.floor(this.get('journal.file_bytes') / 4), this.get('segment.size_bytes'));
   }
 }
+
+const onLoopback = (index: number): Address => ({ host: '127.0.0.1', port: CLUSTER_PORT + index });
 
 function defaultOf<K extends SettingKey>(key: K): ValueOf<K> {
   const setting = settingOf(key);
@@ -197,8 +208,19 @@ function crossChecks(
     if (holds || [key, ...others].some((each) => broken.has(each))) return;
     problems.push({ key, source: settings.effective(key).source, reason });
   };
-  const get = settings.get.bind(settings);
-  const count = get('node.count');
+  if (!settings.isByOperator) checkPlace(settings, check);
+  checkCounts(settings, check);
+  checkSizes(settings, check);
+  checkAddresses(settings, check);
+  if (settings.isMember && !settings.isByOperator) checkPeers(settings, check);
+  if (settings.isMember) checkClusterAddress(settings, check);
+  return problems;
+}
+
+type Check = (holds: boolean, key: SettingKey, others: SettingKey[], reason: string) => void;
+
+function checkPlace(settings: EffectiveSettings, check: Check): void {
+  const [index, count] = [settings.get('node.index'), settings.get('node.count')];
   check(
     count <= BY_HAND_MAX,
     'node.count',
@@ -206,19 +228,12 @@ function crossChecks(
     `must be at most ${BY_HAND_MAX} for a cluster that is formed by hand, but is ${count}`,
   );
   check(
-    get('node.index') < count,
+    index < count,
     'node.index',
     ['node.count'],
-    `must be less than node.count, ${count}, but is ${get('node.index')}`,
+    `must be less than node.count, ${count}, but is ${index}`,
   );
-  checkCounts(settings, check);
-  checkSizes(settings, check);
-  checkAddresses(settings, check);
-  if (count > 1) checkPeers(settings, check);
-  return problems;
 }
-
-type Check = (holds: boolean, key: SettingKey, others: SettingKey[], reason: string) => void;
 
 function checkCounts(settings: EffectiveSettings, check: Check): void {
   const buckets = settings.get('bucket.count');
@@ -286,17 +301,21 @@ function checkPeers(settings: EffectiveSettings, check: Check): void {
     [],
     'names an address twice',
   );
+}
+
+function checkClusterAddress(settings: EffectiveSettings, check: Check): void {
+  const what = settings.isByOperator ? '' : ` of ${settings.get('node.count')} nodes`;
   check(
     settings.get('network.cluster_enabled'),
     'network.cluster_enabled',
-    ['node.count'],
-    `must be true for a cluster of ${count} nodes`,
+    ['node.count', 'cluster.forming'],
+    `must be true for a cluster${what}`,
   );
   const address = settings.get('network.cluster_address');
   check(
     isLoopback(address.host) || settings.isGiven('network.cluster_secret_file'),
     'network.cluster_address',
-    ['network.cluster_secret_file', 'network.peers', 'node.index', 'node.count'],
+    ['network.cluster_secret_file', 'network.peers', 'node.index', 'node.count', 'cluster.forming'],
     `${formatAddress(address)} can be reached from other machines and needs a secret: network.cluster_secret_file`,
   );
 }
@@ -306,8 +325,8 @@ const isLoopback = (host: string): boolean =>
 
 function clusterConfig(settings: EffectiveSettings): ClusterConfig | null {
   const get = settings.get.bind(settings);
-  const count = get('node.count');
-  if (count === 1) return null;
+  if (!settings.isMember) return null;
+  const count = settings.isByOperator ? 0 : get('node.count');
   const secretFile = get('network.cluster_secret_file');
   return {
     index: get('node.index'),

@@ -35,6 +35,8 @@ export interface Setting {
   readonly noEffect?: string;
   /** It changes nothing on a node without peers; that is said once in the log. */
   readonly needsPeers?: true;
+  /** It changes nothing where an operator decides that; said once in the log, too. */
+  readonly byHand?: true;
 }
 
 export const settings = {
@@ -98,6 +100,12 @@ export const settings = {
     min: '1024',
     max: '100000000',
     doc: 'Streams whose latest version stays in memory.',
+  },
+  'cluster.forming': {
+    kind: 'choice',
+    default: 'nodes',
+    choices: ['nodes', 'operator'],
+    doc: 'Who makes nodes with fresh disks a cluster: the nodes themselves, by hand, or an operator, for whose assignment they wait.',
   },
   'disk.reserve_bytes': {
     kind: 'bytes',
@@ -191,6 +199,7 @@ export const settings = {
     default: '',
     doc: 'Cluster addresses of all nodes, in the order of their index; by default 9190 + the index on loopback.',
     needsPeers: true,
+    byHand: true,
   },
   'network.request_timeout_ms': {
     kind: 'milliseconds',
@@ -208,15 +217,16 @@ export const settings = {
     flag: 'node-count',
     short: 'n',
     doc: 'Nodes of the cluster; by hand up to 9.',
+    byHand: true,
   },
   'node.index': {
     kind: 'count',
     default: '0',
     min: '0',
-    max: '63',
+    max: '9999',
     flag: 'node-index',
     short: 'i',
-    doc: 'Which of the nodes this one is, from 0.',
+    doc: 'Which of the nodes this one is, from 0; by hand less than `node.count`.',
   },
   'partition.count': {
     kind: 'count',
@@ -243,6 +253,7 @@ export const settings = {
     min: '1',
     max: '255',
     doc: 'Copies of every event; capped at the node count.',
+    byHand: true,
   },
   'replication.buffer_size': {
     kind: 'count',
