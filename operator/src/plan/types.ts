@@ -59,6 +59,8 @@ export interface Observed {
   readonly now: number;
   readonly isBeingDeleted: boolean;
   readonly spec: SettledSpec;
+  /** UUID that this look has drawn: of a cluster that is formed now. */
+  readonly newClusterId: string;
   /** The record. */
   readonly assignment: Assignment | null;
   readonly rollout: RolloutStatus | null;

@@ -1,0 +1,98 @@
+/** What was observed, arranged for the planner: places, members, and what nodes say, by whatever it is asked for. Values only. */
+import type { Assignment, Member } from '../../../common/assignment.ts';
+import type { NodeStatus } from '../../../common/cluster-contract.ts';
+import { type NodePlace, nthPlace, placeAt } from '../resources/names.ts';
+import { type BucketHealth, bucketHealth } from './bucket-health.ts';
+import type { Observed, ObservedClaim, ObservedNode, ObservedPod } from './types.ts';
+
+export class ClusterView {
+  readonly observed: Observed;
+  /** Places that the spec asks for, in order. */
+  readonly wanted: readonly NodePlace[];
+  /** Of nodes that answer and are where they think they are, by member id. */
+  readonly statuses: ReadonlyMap<string, NodeStatus>;
+  readonly #wanted: ReadonlySet<number>;
+  readonly #pods: ReadonlyMap<number, ObservedPod>;
+  readonly #claims: ReadonlyMap<number, ObservedClaim>;
+  readonly #nodes: ReadonlyMap<number, ObservedNode>;
+  #health: readonly BucketHealth[] | null = null;
+
+  constructor(observed: Observed) {
+    this.observed = observed;
+    const { spec, pods, claims, nodes } = observed;
+    this.wanted = Array.from({ length: spec.nodes }, (_, n) => nthPlace(observed, spec.zones, n));
+    this.#wanted = new Set(this.wanted.map(({ index }) => index));
+    this.#pods = new Map(pods.map((pod) => [pod.place.index, pod]));
+    this.#claims = new Map(claims.map((claim) => [claim.place.index, claim]));
+    this.#nodes = new Map(nodes.map((node) => [node.place.index, node]));
+    this.statuses = new Map(
+      nodes.flatMap(({ place, status }) =>
+        status?.index === place.index ? [[status.member, status]] : [],
+      ),
+    );
+  }
+
+  get record(): Assignment | null {
+    return this.observed.assignment;
+  }
+
+  isWanted(index: number): boolean {
+    return this.#wanted.has(index);
+  }
+
+  placeAt(index: number): NodePlace {
+    return placeAt(this.observed, this.observed.spec.zones, index);
+  }
+
+  pod(index: number): ObservedPod | undefined {
+    return this.#pods.get(index);
+  }
+
+  claim(index: number): ObservedClaim | undefined {
+    return this.#claims.get(index);
+  }
+
+  node(index: number): ObservedNode | undefined {
+    return this.#nodes.get(index);
+  }
+
+  /** What the node at a place says; null: nothing. */
+  statusAt(index: number): NodeStatus | null {
+    const status = this.#nodes.get(index)?.status ?? null;
+    return status?.index === index ? status : null;
+  }
+
+  membersAt(index: number): Member[] {
+    return (this.record?.members ?? []).filter((member) => member.index === index);
+  }
+
+  hasMemberAt(index: number): boolean {
+    return (this.record?.members ?? []).some((member) => member.index === index);
+  }
+
+  /** The member answers and follows the record. */
+  isCurrent(id: string): boolean {
+    const { record } = this;
+    const assignment = this.statuses.get(id)?.assignment;
+    return assignment?.version === record?.version && assignment?.epoch === record?.epoch;
+  }
+
+  /** By bucket of the record. */
+  get health(): readonly BucketHealth[] {
+    const { record } = this;
+    this.#health ??= (record?.buckets ?? []).map((_, bucket) =>
+      bucketHealth(bucket, record as Assignment, this.statuses),
+    );
+    return this.#health;
+  }
+
+  /** The pod of a member, or its place where there is none. */
+  nameOf(id: string): string {
+    const member = this.record?.members.find((each) => each.id === id);
+    return member === undefined ? id : this.placeAt(member.index).pod;
+  }
+}
+
+/** A disk that belongs to no cluster yet. */
+export const isFresh = ({ cluster, assignment }: NodeStatus): boolean =>
+  cluster === null && assignment === null;

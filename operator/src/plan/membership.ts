@@ -1,0 +1,195 @@
+/**
+ * Who is to hold which bucket from now on: all that has changed is one next version of the record. Members come, go, and take the
+ * place of those whose disks are lost; the leaders of the buckets carry it out. Values only.
+ *
+ * Invariants
+ * - Who is wanted follows from the spec alone: a member that does not answer keeps what it has.
+ * - Nobody is given a replica who does not answer, or who is a member and does not follow the record.
+ * - A bucket is only changed where its leader and a majority are well, and where a majority of those to come is.
+ * - A member's disk is lost when the node at its address has another one.
+ */
+import type { Assignment, BucketAssignment, Member } from '../../../common/assignment.ts';
+import { isIdle, withReplacement } from '../../../common/assignment-changes.ts';
+import { type PlacementMember, place } from '../../../common/placement.ts';
+import type { NodePlace } from '../resources/names.ts';
+import { hasMajority, majority } from './bucket-health.ts';
+import { type ClusterView, isFresh } from './cluster-view.ts';
+import { countsFault } from './record.ts';
+import { act, last, listed, nothing, type Step, wait } from './step.ts';
+
+/** Nodes of pods that were made together join together: otherwise buckets would be moved more than once. */
+const JOIN_PATIENCE_MS = 60_000;
+
+const ACTION = 'place the buckets';
+
+export function membershipStep(view: ClusterView): Step {
+  const { record } = view;
+  if (record === null) return nothing;
+  const joiners: Member[] = [];
+  const faults: string[] = [];
+  for (const at of view.wanted) {
+    const joining = joinerAt(view, record, at);
+    if (joining === null) continue;
+    if (typeof joining === 'string') faults.push(joining);
+    else joiners.push(joining);
+  }
+  const [fault] = faults;
+  const late = joiners.length > 0 ? lateJoiners(view) : [];
+  if (late.length > 0) return wait(ACTION, null, `${listed(late)} will join as well`);
+  const next = nextAssignment(view, record, joiners);
+  if (isSame(record, next)) {
+    return fault === undefined ? nothing : wait('join', null, fault);
+  }
+  const objection = objectionTo(view, record, next);
+  if (objection !== null) return wait(ACTION, null, objection);
+  const reason = reasonOf(view, record, next);
+  return last(
+    act([{ kind: 'record', assignment: next, reason }], {
+      ...{ action: ACTION, target: null, waitsFor: null },
+    }),
+  );
+}
+
+/** A node that is to become a member; in words, why one cannot; null: there is nobody to join. */
+function joinerAt(
+  view: ClusterView,
+  record: Assignment,
+  { index, pod, claim, address }: NodePlace,
+): Member | string | null {
+  const status = view.statusAt(index);
+  if (status === null || record.members.some(({ id }) => id === status.member)) return null;
+  if (!isFresh(status)) {
+    const whose =
+      status.cluster === record.clusterId ? 'a member that has left' : 'another cluster';
+    return `${pod} has the disk of ${whose}; delete claim ${claim} and pod ${pod} for a fresh one`;
+  }
+  // It is about to go, or its disk is.
+  if (view.pod(index)?.isTerminating !== false || view.claim(index)?.isTerminating === true) {
+    return null;
+  }
+  if (record.removed.includes(status.member)) return null;
+  if ([...view.observed.nodes].filter((n) => n.status?.member === status.member).length > 1) {
+    return `${pod} has a copy of another node's disk; delete claim ${claim} and pod ${pod}`;
+  }
+  return countsFault(view, [status]) ?? { id: status.member, index, address };
+}
+
+/** Pods of nodes that will join, too, and will answer soon. */
+function lateJoiners(view: ClusterView): string[] {
+  return view.wanted
+    .filter(({ index }) => {
+      const pod = view.pod(index);
+      if (pod === undefined || pod.trouble !== null) return false;
+      return (
+        pod.ageMs < JOIN_PATIENCE_MS && view.statusAt(index) === null && !view.hasMemberAt(index)
+      );
+    })
+    .map(({ pod }) => pod);
+}
+
+function nextAssignment(
+  view: ClusterView,
+  record: Assignment,
+  joiners: readonly Member[],
+): Assignment {
+  const { factor, rebalance } = view.observed.spec;
+  let next: Assignment = { ...record, version: record.version + 1 };
+  for (const joiner of joiners) next = withJoiner(next, joiner, record.version);
+  const targets = targetsOf(view, next, joiners);
+  if (targets.length === 0) return next;
+  const copies = Math.max(...record.buckets.map(({ replicas }) => replicas.length));
+  const buckets = place(next, targets, {
+    // Fewer copies than before until there are members for as many as are asked for would only come and go.
+    factor: targets.length < factor ? Math.min(copies, targets.length) : factor,
+    version: next.version,
+    rebalance: rebalance === 'Auto',
+  });
+  return { ...next, buckets };
+}
+
+/** All that changes at one time has the same version. */
+function withJoiner(next: Assignment, joiner: Member, version: number): Assignment {
+  const holders = next.members.filter(
+    ({ id, index }) => index === joiner.index && !isIdle(next, id),
+  );
+  if (holders.length === 0) return { ...next, members: [...next.members, joiner] };
+  return withReplacement({ ...next, version }, joiner);
+}
+
+/** Members that are to hold something: at wanted places, of two at one place the later one. */
+function targetsOf(
+  view: ClusterView,
+  { members }: Assignment,
+  joiners: readonly Member[],
+): PlacementMember[] {
+  return view.wanted.flatMap(({ index, zone }) => {
+    const joiner = joiners.find((each) => each.index === index);
+    const own = joiner ?? members.filter((member) => member.index === index).at(-1);
+    return own === undefined ? [] : [{ id: own.id, zone }];
+  });
+}
+
+function isSame(a: Assignment, b: Assignment): boolean {
+  return (
+    a.members.length === b.members.length &&
+    a.buckets.every((bucket, at) => isSameBucket(bucket, b.buckets[at] as BucketAssignment))
+  );
+}
+
+function isSameBucket(a: BucketAssignment, b: BucketAssignment): boolean {
+  return a.preferred === b.preferred && hasSameReplicas(a, b);
+}
+
+function hasSameReplicas(a: BucketAssignment, b: BucketAssignment): boolean {
+  if (a.replicas.length !== b.replicas.length) return false;
+  return a.replicas.every(({ member, since }) =>
+    b.replicas.some((other) => other.member === member && other.since === since),
+  );
+}
+
+/** Why it is not the time for it, in words; null: it is. */
+function objectionTo(view: ClusterView, record: Assignment, next: Assignment): string | null {
+  const known = new Set(record.members.map(({ id }) => id));
+  const isAble = (id: string): boolean => !known.has(id) || view.isCurrent(id);
+  for (const [bucket, after] of next.buckets.entries()) {
+    const before = record.buckets[bucket] as BucketAssignment;
+    if (hasSameReplicas(before, after)) continue;
+    const begun = after.replicas.filter(({ since }) => since === next.version);
+    const unable = begun.find(({ member }) => !isAble(member));
+    if (unable !== undefined) return `${view.nameOf(unable.member)} does not follow the record`;
+    const health = view.health[bucket];
+    if (health === undefined || health.leader === null || !hasMajority(health)) {
+      return `a majority of bucket ${String(bucket)} is not well`;
+    }
+    const well = after.replicas.filter(
+      ({ member, since }) => since === next.version || health.upToDate.has(member),
+    );
+    if (well.length < majority(after.replicas.length)) {
+      return `too few of the copies of bucket ${String(bucket)} that would stay are well`;
+    }
+  }
+  return null;
+}
+
+function reasonOf(view: ClusterView, record: Assignment, next: Assignment): string {
+  const known = new Set(record.members.map(({ id }) => id));
+  const came = next.members.filter(({ id }) => !known.has(id));
+  const [lost, joined] = [
+    came.filter(({ index }) => view.hasMemberAt(index)),
+    came.filter(({ index }) => !view.hasMemberAt(index)),
+  ];
+  const went = record.members.filter(({ id }) => !isIdle(record, id) && isIdle(next, id));
+  const left = went.filter(({ index }) => !view.isWanted(index));
+  const begun = next.buckets
+    .flatMap(({ replicas }) => replicas)
+    .filter(({ since }) => since === next.version).length;
+  const pods = (members: readonly Member[]): string =>
+    listed(members.map(({ index }) => view.placeAt(index).pod));
+  const parts = [
+    ...(joined.length > 0 ? [`${pods(joined)} joins`] : []),
+    ...(lost.length > 0 ? [`${pods(lost)} has another disk`] : []),
+    ...(left.length > 0 ? [`${pods(left)} leaves`] : []),
+    `${String(begun)} replicas move`,
+  ];
+  return parts.join(', ');
+}
