@@ -7,6 +7,8 @@
  */
 import { createHash } from 'node:crypto';
 
+import { canonicalJson } from './canonical-json.ts';
+
 /** A member: a node with its disk. */
 export interface Member {
   /** UUID, drawn when the disk was first used. */
@@ -80,14 +82,7 @@ export const isNewer = (a: Assignment, b: Assignment): boolean =>
 
 /** Two assignments of one version must have the same one: hexadecimal SHA-256 of the value with its keys in order. */
 export const digestOf = (assignment: Assignment): string =>
-  sha256(JSON.stringify(ordered(assignment))).toString('hex');
-
-function ordered(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(ordered);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, inner]) => [key, ordered(inner)]));
-}
+  sha256(canonicalJson(assignment)).toString('hex');
 
 /** The first assignment of a cluster: replicas and leaders go round the members. `factor` is at most their number. */
 export function firstAssignment(

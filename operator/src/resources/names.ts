@@ -13,6 +13,8 @@ export const labels = {
   managedBy: 'app.kubernetes.io/managed-by',
   component: 'app.kubernetes.io/component',
   cluster: 'sierradb.io/cluster',
+  /** Of the pods of a zone's StatefulSet: no two StatefulSets select the same pods. */
+  zone: 'sierradb.io/zone',
 } as const;
 
 export const annotations = {
@@ -20,6 +22,8 @@ export const annotations = {
   revision: 'sierradb.io/revision',
   /** On children: hash of what was applied, so that what is there already is not applied again. */
   applied: 'sierradb.io/applied',
+  /** On pod templates: hash of the configuration file, which pods read when they start. */
+  config: 'sierradb.io/config',
 } as const;
 
 /** A storage node by the place of its pod. */
