@@ -12,7 +12,7 @@
  * member are spread over the others.
  */
 import { assert } from './assert.ts';
-import type { Assignment, BucketAssignment, Member, Replica } from './assignment.ts';
+import type { Assignment, BucketAssignment, Replica } from './assignment.ts';
 import { MinCostFlow } from './min-cost-flow.ts';
 
 export interface PlacementMember {
@@ -55,26 +55,6 @@ export function firstPlacement(
   const buckets = Array.from({ length: bucketCount }, () => ({ replicas: [], preferred: '' }));
   return place({ buckets }, members, { ...options, rebalance: true });
 }
-
-/**
- * The assignment that follows: who is new in `members` comes, who is missing there is struck out and never serves again (it must
- * hold nothing), and `holders` hold the buckets. Null: it would be the one that there is.
- */
-export function nextAssignment(
-  current: Assignment,
-  members: readonly Member[],
-  holders: readonly PlacementMember[],
-  options: Omit<PlacementOptions, 'version'>,
-): Assignment | null {
-  const version = current.version + 1;
-  const buckets = place(current, holders, { ...options, version });
-  const gone = current.members.filter(({ id }) => !members.some((member) => member.id === id));
-  const next = { ...current, version, members, buckets, removed: current.removed };
-  if (gone.length > 0) next.removed = [...current.removed, ...gone.map(({ id }) => id)];
-  return isSame({ ...next, version: current.version }, current) ? null : next;
-}
-
-const isSame = (a: Assignment, b: Assignment): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 /** Nodes of the flow: the end is 0, members follow. */
 const END = 0;
