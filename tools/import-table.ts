@@ -112,7 +112,7 @@ export const importTable: readonly ImportRow[] = [
       operatorServer,
     ],
   },
-  { part: operatorMain, mayImport: [operatorConfig, manager] },
+  { part: operatorMain, mayImport: [operatorConfig, kube, manager] },
 ];
 
 /** Files that compute values and touch nothing: no file, no socket, no clock. Globs from the root. */

@@ -5,6 +5,7 @@
  */
 import { type Assignment, digestOf } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
+import { bytesOfQuantity } from '../api/quantity.ts';
 import type { SettledSpec, SierraCluster } from '../api/sierra-cluster.ts';
 import {
   kubeNodes,
@@ -21,7 +22,6 @@ import type {
   ObservedStatefulSet,
 } from '../plan/types.ts';
 import { annotations, type NodePlace, nthPlace, placeAt, selectorOf } from '../resources/names.ts';
-import { bytesOf } from '../resources/quantity.ts';
 import type { ReconcileContext } from './context.ts';
 import {
   type ClaimObject,
@@ -95,6 +95,9 @@ export async function observe(context: ReconcileContext, look: Look): Promise<Ob
     nodes,
   };
 }
+
+/** What cannot be read is refused elsewhere. */
+const bytesOf = (quantity: string): number => bytesOfQuantity(quantity) ?? 0;
 
 const isAlive = ({ metadata }: StatefulSetObject): boolean =>
   metadata.deletionTimestamp === undefined;

@@ -9,16 +9,23 @@
  */
 import { settledSpec, type SierraCluster } from '../api/sierra-cluster.ts';
 import { type Refusal, refusalsOf } from '../api/validation.ts';
-import { podMonitors, secrets, sierraClusters, statefulSets } from '../kube/resources.ts';
-import type { ObjectName } from '../kube/types.ts';
+import { podMonitors, secrets, sierraClusters } from '../kube/resources.ts';
+import { KubeError, type ObjectName } from '../kube/types.ts';
 import { type Plan, planOf, type Observed } from '../plan/index.ts';
-import { childrenOf, revisionOf } from '../resources/index.ts';
+import {
+  childrenOf,
+  type Owner,
+  ownerOf,
+  revisionOf,
+  secretOf,
+  unwantedChildren,
+} from '../resources/index.ts';
 import { childNames, SECRET_KEY } from '../resources/names.ts';
 import { sameStatus, statusOf } from '../status/index.ts';
 import { applyActions, writeStatus } from './apply.ts';
 import { ChildKeeper } from './children.ts';
 import type { ReconcileContext } from './context.ts';
-import type { SecretObject, StatefulSetObject } from './objects.ts';
+import type { SecretObject } from './objects.ts';
 import { observe } from './observe.ts';
 
 /** When nothing was seen to change: nodes do not tell by themselves what happens among them. */
@@ -48,14 +55,14 @@ export class Reconciler {
   }
 
   async #run(cluster: SierraCluster): Promise<number> {
-    const { context } = this;
+    const context = this.#context;
     const spec = settledSpec(cluster.spec, { image: context.defaultImage });
     const refusals = refusalsOf(spec, cluster.status?.assignment ?? null);
-    const own = ownOf(cluster);
+    const own = ownerOf(cluster);
     const secret = await this.#secretOf(cluster, own, spec.paused || refusals.length > 0);
     const revision = revisionOf(own, spec);
     const observed = await observe(context, { cluster, spec, secret, revision });
-    const plan = refusals.length > 0 ? nothing(refusals) : planOf(observed);
+    const plan = refusals.length > 0 ? refused(refusals) : planOf(observed);
     let current = cluster;
     let failure: unknown = null;
     try {
@@ -88,18 +95,19 @@ export class Reconciler {
     await writeStatus(this.#context, { ...cluster, status }, {});
   }
 
-  async #keepChildren(observed: Observed, plan: Plan, own: Own): Promise<void> {
+  async #keepChildren(observed: Observed, plan: Plan, own: Owner): Promise<void> {
     const replicas = new Map(observed.statefulSets.map((set) => [set.name, set.replicas]));
     const sizes = new Map(observed.statefulSets.map((set) => [set.name, set.storageBytes]));
     for (const action of plan.actions) {
       if (action.kind === 'scale') replicas.set(action.statefulSet, action.replicas);
     }
-    const children = childrenOf(own, observed.spec, {
-      replicas,
-      // Claim templates cannot be changed: the planner has the StatefulSet made again.
-      storageBytes: sizes,
-      podMonitors: await this.#context.kube.serves(podMonitors),
-    });
+    const { kube } = this.#context;
+    const state = { podMonitors: await kube.serves(podMonitors) };
+    // Claim templates cannot be changed: the planner has the StatefulSet made again.
+    const children = childrenOf(own, observed.spec, { ...state, replicas, storageBytes: sizes });
+    for (const { type, name } of unwantedChildren(own, observed.spec, state)) {
+      if ((await kube.get(type, name)) !== null) await kube.delete(type, name);
+    }
     for (const child of children) {
       if (await this.#keeper.keep(child)) {
         const { kind, metadata } = child.object;
@@ -110,7 +118,7 @@ export class Reconciler {
   }
 
   /** Made once; whoever loses it gets a new one, which all pods read when they start. */
-  async #secretOf(cluster: SierraCluster, own: Own, isReadOnly: boolean): Promise<string | null> {
+  async #secretOf(cluster: SierraCluster, own: Owner, isReadOnly: boolean): Promise<string | null> {
     const { kube, newSecret } = this.#context;
     const name = { namespace: own.namespace, name: childNames.secret(own.name) };
     const known = await kube.get<SecretObject>(secrets, name);
@@ -122,8 +130,16 @@ export class Reconciler {
     this.#context.log.info({ ...name, cluster: cluster.metadata.name }, 'secret made');
     return secret;
   }
+}
 
-  get context(): ReconcileContext {
-    return this.#context;
-  }
+const isConflict = (error: unknown): boolean =>
+  error instanceof KubeError && error.reason === 'Conflict';
+
+/** Nothing is done while the spec is refused: what runs goes on as it is. */
+function refused([first]: readonly Refusal[]): Plan {
+  const waitsFor = first?.message ?? null;
+  return {
+    ...{ actions: [], events: [], lookAgainMs: SETTLED_MS },
+    next: { action: 'nothing', target: null, waitsFor },
+  };
 }
