@@ -55,7 +55,8 @@ export function planOf(observed: Observed): Plan {
   const fewer = scaleActions(view, 'down');
   actions.push(...fewer, ...claimActions(view));
   const moves = movesOf(view);
-  const rollout = rolloutStep(view, moves === null && sends.length === 0);
+  const isSettled = sends.length === 0 && view.health.every((each) => each.isSettled);
+  const rollout = rolloutStep(view, isSettled);
   const steps = [membership, strike, rollout, storage];
   const next =
     scaling ??
@@ -64,10 +65,11 @@ export function planOf(observed: Observed): Plan {
     strike.next ??
     (fewer.length > 0 ? scalingOf(fewer, 'remove pods') : null);
   actions.push(...rollout.actions, ...endDrains(view, rollout), ...sends);
+  const busy = next ?? rollout.next ?? storage.next ?? sending(sends) ?? leaderlessOf(view);
   return {
     ...{ actions, events: steps.flatMap(({ events }) => events) },
-    next: next ?? rollout.next ?? storage.next ?? sending(sends) ?? unwell(view),
-    lookAgainMs: paceOf(actions, next ?? rollout.next ?? storage.next),
+    next: next ?? rollout.next ?? storage.next ?? sending(sends) ?? unwell(view) ?? busy,
+    lookAgainMs: paceOf(actions, busy),
   };
 }
 
@@ -107,14 +109,21 @@ function sending(sends: readonly Action[]): PlanStatus | null {
   return { action: 'send the assignment', target: pods.join(', '), waitsFor: null };
 }
 
-/** Buckets that are not as the record has them. */
+/** Buckets that are led, and are not as the record has them. */
 function movesOf(view: ClusterView): PlanStatus | null {
-  const moving = view.health.filter(({ isSettled }) => !isSettled);
+  const moving = view.health.filter(({ isSettled, leader }) => !isSettled && leader !== null);
   const first = moving.find(({ waitsFor }) => waitsFor !== null) ?? moving[0];
   if (first === undefined) return null;
   const waitsFor =
     first.waitsFor === null ? null : `bucket ${String(first.bucket)}: ${first.waitsFor}`;
   return { action: 'move buckets', target: `${String(moving.length)} buckets`, waitsFor };
+}
+
+function leaderlessOf(view: ClusterView): PlanStatus | null {
+  const leaderless = view.health.filter(({ leader }) => leader === null);
+  if (leaderless.length === 0) return null;
+  const target = `${String(leaderless.length)} buckets`;
+  return { action: 'wait for leaders', target, waitsFor: 'the nodes elect them' };
 }
 
 /** A drain that nobody waits for any more. A pod that stops hands over by itself. */

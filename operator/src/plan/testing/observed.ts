@@ -35,8 +35,13 @@ export function recordOf(spec: SettledSpec): Assignment {
   };
 }
 
-/** A node that follows `assignment`, in a cluster where all of it is in force. */
-export function statusOf(assignment: Assignment, index: number): NodeStatus {
+/** A node that follows `assignment`, in a cluster where all of it is in force; nodes at indexes `away` are silent. */
+export function statusOf(
+  assignment: Assignment,
+  index: number,
+  away: readonly number[] = [],
+): NodeStatus {
+  const silent = away.map(memberId);
   const member = memberId(index);
   const { clusterId, epoch, version, bucketCount, partitionCount, members } = assignment;
   const buckets = assignment.buckets.flatMap(({ replicas, preferred }, bucket): ReplicaStatus[] => {
@@ -45,15 +50,19 @@ export function statusOf(assignment: Assignment, index: number): NodeStatus {
     const voters = replicas.map((each) => each.member);
     const ids = replicas.map((each) => replicaIdOf(clusterId, bucket, each).toString('hex'));
     const others = voters.filter((id) => id !== member);
+    const leader = silent.includes(preferred)
+      ? (voters.find((id) => !silent.includes(id)) ?? null)
+      : preferred;
+    const followed = (id: string) => (silent.includes(id) ? 'probe' : 'stream');
     return [
       {
         ...{ bucket, replica: replicaIdOf(clusterId, bucket, held).toString('hex'), term: 3 },
-        role: preferred === member ? 'leader' : 'follower',
-        ...{ leader: preferred, commit: 10, applied: 10, last: 10, voters, learners: [] },
+        role: leader === member ? 'leader' : 'follower',
+        ...{ leader, commit: 10, applied: 10, last: 10, voters, learners: [] },
         ...{ health: 'ok', committed: { index: 1, replicas: ids } },
-        lag: preferred === member ? Object.fromEntries(others.map((id) => [id, 0])) : {},
-        ...(preferred === member && {
-          progress: Object.fromEntries(others.map((id) => [id, 'stream' as const])),
+        lag: leader === member ? Object.fromEntries(others.map((id) => [id, 0])) : {},
+        ...(leader === member && {
+          progress: Object.fromEntries(others.map((id) => [id, followed(id)] as const)),
         }),
       },
     ];
@@ -92,6 +101,16 @@ export function claimAt(place: NodePlace, changes: Partial<ObservedClaim> = {}):
 
 export function nodeAt(place: NodePlace, status: NodeStatus | null): ObservedNode {
   return { place, status, assignment: null };
+}
+
+/** All members of an assignment; those at `away` do not answer. */
+export function nodesOf(assignment: Assignment, away: readonly number[] = []): ObservedNode[] {
+  return assignment.members.map(({ index }) =>
+    nodeAt(
+      placeAt(own, [], index),
+      away.includes(index) ? null : statusOf(assignment, index, away),
+    ),
+  );
 }
 
 /** `spec` as in the resource; pods, claims and nodes of `running` nodes (default: as many as are wanted) that follow the record. */
