@@ -59,17 +59,16 @@ const isWithin = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
 function countFaults({ nodes, factor }: SettledSpec): Refusal[] {
-  const faults: Refusal[] = [];
+  // The factor follows the nodes where it is not given.
   if (!isWithin(nodes, 1, 64)) {
-    faults.push(refusal('NodesOutOfRange', `nodes must be 1 to 64, but is ${nodes}`));
+    return [refusal('NodesOutOfRange', `nodes must be 1 to 64, but is ${nodes}`)];
   }
   if (!isWithin(factor, 1, 5)) {
-    faults.push(refusal('FactorOutOfRange', `replication.factor must be 1 to 5, but is ${factor}`));
-  } else if (factor > nodes) {
-    const message = `replication.factor is ${factor}, and every copy needs a node of its own, but nodes is ${nodes}: raise nodes, or lower the factor`;
-    faults.push(refusal('FactorOutOfRange', message));
+    return [refusal('FactorOutOfRange', `replication.factor must be 1 to 5, but is ${factor}`)];
   }
-  return faults;
+  if (factor <= nodes) return [];
+  const message = `replication.factor is ${factor}, and every copy needs a node of its own, but nodes is ${nodes}: raise nodes, or lower the factor`;
+  return [refusal('FactorOutOfRange', message)];
 }
 
 /** The index of a member tells its zone's place: with other zones it would be another pod. */
