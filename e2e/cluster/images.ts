@@ -8,7 +8,7 @@
  * the same, byte for byte.
  */
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -26,6 +26,8 @@ export const kubox: string = resolve(root, process.env['KUBOX'] ?? '../shared/ku
 export async function buildImage(file: string): Promise<void> {
   const app = await mkdtemp(join(tmpdir(), 'sierradb-image-'));
   try {
+    // A temporary folder is its owner's alone; the image runs as another user.
+    await chmod(app, 0o755);
     await compileInto(join(app, 'dist'));
     for (const name of ['package.json', 'bin', 'LICENSE', 'README.md']) {
       await cp(join(root, name), join(app, name), { recursive: true });
