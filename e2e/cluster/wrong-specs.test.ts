@@ -1,6 +1,6 @@
 /**
- * The API server itself refuses what cannot be, in words that say what to do. Needs nothing but an API server that has the
- * resource definition; it is applied where it is not there.
+ * The API server itself refuses what cannot be, in words that say what to do. Needs nothing but an API server; the
+ * resource definition is applied for the time of the test where it is not there.
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -16,12 +16,14 @@ const skip = process.env['KUBECONFIG'] === undefined ? 'KUBECONFIG is not set' :
 
 describe('the API server', { skip: skip ?? false }, () => {
   const namespace = `wrong-specs-${randomUUID().slice(0, 8)}`;
+  const name = 'sierraclusters.sierradb.io';
   let kubernetes: Kubernetes;
+  let isOurs = false;
 
   before(async () => {
     kubernetes = await Kubernetes.open();
-    const name = 'sierraclusters.sierradb.io';
-    if ((await kubernetes.find(['crd', name])) === null) {
+    isOurs = (await kubernetes.find(['crd', name])) === null;
+    if (isOurs) {
       await kubernetes.kubectl(['apply', '--server-side', '-f', definition]);
       await kubernetes.kubectl(['wait', '--for=condition=Established', `crd/${name}`]);
     }
@@ -30,6 +32,8 @@ describe('the API server', { skip: skip ?? false }, () => {
 
   after(async () => {
     await kubernetes.kubectl(['delete', 'namespace', namespace, '--wait=false']);
+    // Helm does not take over what it has not made.
+    if (isOurs) await kubernetes.kubectl(['delete', 'crd', name]);
   });
 
   const clusterOf = (name: string, spec: object): object => ({
@@ -39,11 +43,11 @@ describe('the API server', { skip: skip ?? false }, () => {
   });
 
   const refusalOf = async ({ before: old, spec, ...wrong }: WrongSpec): Promise<string> => {
-    const name = wrong.name ?? `wrong-${randomUUID().slice(0, 8)}`;
-    if (old !== undefined) await kubernetes.apply([clusterOf(name, old)], namespace);
+    const cluster = wrong.name ?? `wrong-${randomUUID().slice(0, 8)}`;
+    if (old !== undefined) await kubernetes.apply([clusterOf(cluster, old)], namespace);
     try {
       // Whoever changes something leaves the rest as it was.
-      await kubernetes.apply([clusterOf(name, { ...old, ...spec })], namespace);
+      await kubernetes.apply([clusterOf(cluster, { ...old, ...spec })], namespace);
     } catch (error) {
       if (error instanceof CommandError) return error.stderr;
       throw error;
