@@ -11,11 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
 import { type Assignment, firstAssignment } from '../../common/assignment.ts';
-import {
-  type AssignmentUpdate,
-  clusterPaths,
-  type NodeStatus,
-} from '../../common/cluster-contract.ts';
+import type { NodeStatus } from '../../common/cluster-contract.ts';
+import { NodesClient } from '../../operator/src/nodes/index.ts';
 import { type LogLine, NodeProcess } from '../testing/node-process.ts';
 
 const SECRET = 'only told to operators';
@@ -27,6 +24,8 @@ class Pods implements AsyncDisposable {
   readonly #processes = new Map<number, NodeProcess>();
   /** By index. */
   readonly addresses: ReadonlyMap<number, string>;
+  /** As the operator has it. */
+  readonly nodes: NodesClient = new NodesClient();
 
   static async prepare(...indices: readonly number[]): Promise<Pods> {
     const root = await mkdtemp(join(tmpdir(), 'sierradb-pods-'));
@@ -62,16 +61,8 @@ class Pods implements AsyncDisposable {
     return node;
   }
 
-  ask(index: number, path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://${this.addresses.get(index) ?? ''}${path}`, {
-      ...init,
-      headers: { authorization: `Bearer ${SECRET}`, 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(5000),
-    });
-  }
-
-  async status(index: number): Promise<NodeStatus> {
-    return (await (await this.ask(index, clusterPaths.status)).json()) as NodeStatus;
+  status(index: number): Promise<NodeStatus> {
+    return this.nodes.status(this.addresses.get(index) ?? '', SECRET);
   }
 
   /** What a node says that has just been started. */
@@ -83,9 +74,9 @@ class Pods implements AsyncDisposable {
     }
   }
 
-  async put(index: number, update: AssignmentUpdate): Promise<Response> {
-    const body = JSON.stringify(update);
-    return this.ask(index, clusterPaths.assignment, { method: 'PUT', body });
+  put(index: number, assignment: Assignment): Promise<void> {
+    const update = { replaces: 0, assignment };
+    return this.nodes.putAssignment(this.addresses.get(index) ?? '', SECRET, update);
   }
 
   /** A first assignment for all of them. */
@@ -111,6 +102,7 @@ class Pods implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.nodes.close();
     for (const node of this.#processes.values()) await node[Symbol.asyncDispose]();
     await rm(this.#root, { recursive: true, force: true });
   }
@@ -148,7 +140,7 @@ async function ready(node: NodeProcess): Promise<void> {
 const complaints = ({ log }: NodeProcess): LogLine[] =>
   log.filter(({ msg }) => /effect|unknown|look for this node/.test(msg));
 
-describe('nodes that wait for an operator', { timeout: 60_000 }, () => {
+describe('nodes that wait for an operator', { timeout: 180_000 }, () => {
   it('are made a cluster by the assignment that all are sent, and stay one', async () => {
     await using pods = await Pods.prepare(0, 101, 9999);
     await pods.startAll(async () => {
@@ -161,18 +153,29 @@ describe('nodes that wait for an operator', { timeout: 60_000 }, () => {
         waiting.map(({ index }) => index),
         [0, 101, 9999],
       );
-      const foreign = await fetch(`http://${pods.addresses.get(0) ?? ''}${clusterPaths.status}`);
-      assert.equal(foreign.status, 401);
+      const foreign = pods.nodes.status(pods.addresses.get(0) ?? '', 'guessed');
+      await assert.rejects(foreign, { name: 'NodeError', status: 401 });
+      assert.equal(await pods.nodes.assignment(pods.addresses.get(0) ?? '', SECRET), null);
       const other = { ...assignment, bucketCount: 3, buckets: assignment.buckets.slice(0, 3) };
-      assert.equal((await pods.put(0, { replaces: 0, assignment: other })).status, 409);
-      for (const index of pods.addresses.keys()) {
-        assert.equal((await pods.put(index, { replaces: 0, assignment })).status, 204);
+      await assert.rejects(pods.put(0, other), {
+        status: 409,
+        message: 'it has 3 buckets and 16 partitions, this node 4 and 16',
+      });
+      for (const [index, address] of pods.addresses) {
+        await pods.put(index, assignment);
+        assert.deepEqual(await pods.nodes.assignment(address, SECRET), assignment);
       }
     });
     for (const index of pods.addresses.keys()) {
       await append(pods.node(index), `of-${index}`);
       await ready(pods.node(index));
     }
+
+    const [address = ''] = pods.addresses.values();
+    while (!(await pods.nodes.drain(address, SECRET)).isSafeToStop) await delay(50);
+    assert.equal((await pods.status(0)).state, 'draining');
+    await pods.nodes.endDrain(address, SECRET);
+    assert.equal((await pods.status(0)).state, 'serving');
 
     await pods.stopAll();
     await pods.startAll();
@@ -186,8 +189,7 @@ describe('nodes that wait for an operator', { timeout: 60_000 }, () => {
   it('can be one alone', async () => {
     await using pods = await Pods.prepare(0);
     await pods.startAll(async () => {
-      const assignment = await pods.firstAssignment();
-      assert.equal((await pods.put(0, { replaces: 0, assignment })).status, 204);
+      await pods.put(0, await pods.firstAssignment());
     });
     await append(pods.node(0), 'alone');
     await ready(pods.node(0));
@@ -208,8 +210,7 @@ describe('nodes that wait for an operator', { timeout: 60_000 }, () => {
         ...{ replicas: [{ member, since: 1 }], preferred: member },
       }));
       for (const index of [0, 1]) {
-        const update = { replaces: 0, assignment: { ...assignment, buckets } };
-        assert.equal((await pods.put(index, update)).status, 204);
+        await pods.put(index, { ...assignment, buckets });
       }
     });
     await append(pods.node(1), 'forwarded');
