@@ -85,8 +85,9 @@ function placementOf(owner: Owner, { pod, zones }: SettledSpec, zone: string | n
     { maxSkew: 1, topologyKey: ZONE, whenUnsatisfiable: 'ScheduleAnyway', labelSelector },
   ];
   const nodeSelector = { ...pod.nodeSelector, ...(zone !== null && { [ZONE]: zone }) };
-  const topologySpreadConstraints =
-    pod.topologySpreadConstraints ?? (zones.length > 0 ? undefined : spread);
+  // One without a selector would count no pods.
+  const given = pod.topologySpreadConstraints?.map((each) => ({ labelSelector, ...each }));
+  const topologySpreadConstraints = given ?? (zones.length > 0 ? undefined : spread);
   return {
     affinity: pod.affinity ?? apart,
     ...(topologySpreadConstraints !== undefined && { topologySpreadConstraints }),
