@@ -91,7 +91,7 @@ export const importTable: readonly ImportRow[] = [
   { part: api, mayImport: [common, kube] },
   { part: plan, mayImport: [common, api, resources] },
   { part: resources, mayImport: [common, kube, api] },
-  { part: status, mayImport: [common, api, plan] },
+  { part: status, mayImport: [common, api, resources, plan] },
   {
     part: reconcile,
     mayImport: [common, kube, nodes, api, resources, plan, status, operatorMetrics],
@@ -106,6 +106,7 @@ export const importTable: readonly ImportRow[] = [
       kube,
       nodes,
       api,
+      resources,
       reconcile,
       operatorConfig,
       operatorMetrics,

@@ -64,7 +64,6 @@ export class Reconciler {
     const observed = await observe(context, { cluster, spec, secret, revision });
     const plan = refusals.length > 0 ? refused(refusals) : planOf(observed);
     let current = cluster;
-    let failure: unknown = null;
     try {
       if (secret !== null && !spec.paused && refusals.length === 0) {
         await this.#keepChildren(observed, plan, own);
@@ -72,20 +71,23 @@ export class Reconciler {
         current = await applyActions(applying, cluster, plan.actions);
       }
     } catch (error) {
-      failure = error;
+      // Somebody has written meanwhile: what was seen is not worth reporting. In other cases it is.
+      if (!isConflict(error)) await this.#report(current, observed, plan);
+      throw error;
     }
-    if (isConflict(failure)) throw failure;
     for (const event of plan.events) context.emit(cluster, event);
     await this.#report(current, observed, plan);
-    if (failure !== null) throw failure;
     return plan.lookAgainMs;
   }
 
-  /** Also when something has failed: what is seen is reported. */
   async #report(cluster: SierraCluster, observed: Observed, plan: Plan): Promise<void> {
     const previous = cluster.status;
     // What the actions have recorded meanwhile stays.
-    const { assignment, rollout, ...seen } = statusOf(observed, plan, previous);
+    const {
+      assignment: _assignment,
+      rollout: _rollout,
+      ...seen
+    } = statusOf(observed, plan, previous);
     const kept = {
       ...(previous?.assignment !== undefined && { assignment: previous.assignment }),
       ...(previous?.rollout !== undefined && { rollout: previous.rollout }),
@@ -136,10 +138,10 @@ const isConflict = (error: unknown): boolean =>
   error instanceof KubeError && error.reason === 'Conflict';
 
 /** Nothing is done while the spec is refused: what runs goes on as it is. */
-function refused([first]: readonly Refusal[]): Plan {
-  const waitsFor = first?.message ?? null;
+function refused(refusals: readonly Refusal[]): Plan {
+  const waitsFor = refusals[0]?.message ?? null;
   return {
-    ...{ actions: [], events: [], lookAgainMs: SETTLED_MS },
+    ...{ actions: [], events: [], lookAgainMs: SETTLED_MS, refusals },
     next: { action: 'nothing', target: null, waitsFor },
   };
 }

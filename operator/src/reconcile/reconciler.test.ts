@@ -1,0 +1,169 @@
+/** The loop as a whole, with the real client, against fake nodes under a fake API server. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+
+import type { SierraClusterSpec } from '../api/sierra-cluster.ts';
+import { persistentVolumeClaims, pods, secrets, sierraClusters } from '../kube/index.ts';
+import { FakeKubernetes } from './testing/fake-kubernetes.ts';
+
+const namespace = 'shop';
+const podsOf = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `orders-${String(index)}`);
+
+/** Everything that holds in a cluster that has settled. */
+async function check(kubernetes: FakeKubernetes, count: number): Promise<void> {
+  const { status, spec } = kubernetes.cluster;
+  assert.deepEqual(kubernetes.podNames, podsOf(count));
+  assert.equal(status?.phase, 'Ready');
+  assert.equal(status.plan, undefined);
+  assert.equal(status.nodes?.summary, `${String(count)}/${String(spec.nodes ?? 3)}`);
+  const { members = [], buckets = [] } = status.assignment ?? {};
+  assert.deepEqual(
+    members.map(({ index }) => index).sort(),
+    Array.from({ length: count }, (_, index) => index),
+  );
+  for (const { replicas } of buckets) assert.equal(replicas.length, Math.min(count, 3));
+  kubernetes.server.requests.length = 0;
+  await kubernetes.turn();
+  assert.deepEqual(kubernetes.server.writes, [], 'converged means not one write');
+}
+
+async function settled(spec: SierraClusterSpec): Promise<FakeKubernetes> {
+  const kubernetes = await FakeKubernetes.open(spec);
+  await kubernetes.settle();
+  return kubernetes;
+}
+
+describe('a cluster', () => {
+  it('is made, and then left alone', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    await check(kubernetes, 3);
+    assert.equal(kubernetes.cluster.status?.assignment?.version, 1);
+    kubernetes.restartOperator();
+    await kubernetes.settle();
+    await check(kubernetes, 3);
+  });
+
+  it('of one node is one', async () => {
+    await using kubernetes = await settled({ nodes: 1 });
+    await check(kubernetes, 1);
+  });
+
+  it('grows, and shrinks again with its volumes', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.change({ nodes: 5 });
+    await kubernetes.settle();
+    await check(kubernetes, 5);
+    kubernetes.change({ nodes: 3 });
+    await kubernetes.settle();
+    await check(kubernetes, 3);
+    assert.deepEqual(
+      kubernetes.claimNames,
+      podsOf(3).map((pod) => `data-${pod}`),
+    );
+  });
+
+  it('has its pods replaced one by one', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    const uids = kubernetes.podNames.map(
+      (name) => kubernetes.server.get(pods, { namespace, name })?.metadata.uid,
+    );
+    kubernetes.change({ nodes: 3, image: 'sierradb:2' });
+    await kubernetes.settle();
+    await check(kubernetes, 3);
+    assert.equal(kubernetes.cluster.status?.image?.current, 'sierradb:2');
+    for (const name of podsOf(3)) {
+      const uid = kubernetes.server.get(pods, { namespace, name })?.metadata.uid;
+      assert(uid !== undefined && !uid.includes('undefined') && !uids.includes(uid));
+    }
+  });
+
+  it('gets a new member for a lost disk', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    const before = kubernetes.cluster.status?.assignment?.members.find(({ index }) => index === 1);
+    kubernetes.server.remove(persistentVolumeClaims, { namespace, name: 'data-orders-1' });
+    kubernetes.server.remove(pods, { namespace, name: 'orders-1' });
+    await kubernetes.settle();
+    await check(kubernetes, 3);
+    const { members = [], removed = [] } = kubernetes.cluster.status?.assignment ?? {};
+    assert(members.every(({ id }) => id !== before?.id));
+    assert.deepEqual(removed, [before?.id]);
+  });
+
+  it('goes on where its status is lost, in a new epoch', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    const { assignment } = kubernetes.cluster.status ?? {};
+    const { status: _lost, ...rest } = kubernetes.cluster;
+    kubernetes.server.put(sierraClusters, rest);
+    await kubernetes.settle();
+    await check(kubernetes, 3);
+    const rebuilt = kubernetes.cluster.status?.assignment;
+    assert.equal(rebuilt?.clusterId, assignment?.clusterId);
+    assert.equal(rebuilt?.epoch, (assignment?.epoch ?? 0) + 1);
+  });
+
+  it('is left as it is while it is paused, or its spec is refused', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.change({ nodes: 4, paused: true });
+    await kubernetes.turn();
+    await kubernetes.turn();
+    assert.equal(kubernetes.podNames.length, 3);
+    assert.equal(kubernetes.cluster.status?.phase, 'Paused');
+    kubernetes.change({ nodes: 4, buckets: { count: 8, partitions: 16 } });
+    await kubernetes.turn();
+    await kubernetes.turn();
+    assert.equal(kubernetes.podNames.length, 3);
+    const accepted = kubernetes.cluster.status.conditions?.find(
+      ({ type }) => type === 'SpecAccepted',
+    );
+    assert.equal(accepted?.status, 'False');
+    kubernetes.change({ nodes: 4 });
+    await kubernetes.settle();
+    await check(kubernetes, 4);
+  });
+
+  it('keeps the secret that it was made with', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    const [secret, ...others] = kubernetes.server.objects(secrets);
+    assert.equal(secret?.metadata.name, 'orders-cluster');
+    assert.deepEqual(others, []);
+  });
+});
+
+/** Everything that may go wrong while all of this is done. */
+async function story(kubernetes: FakeKubernetes): Promise<void> {
+  await kubernetes.settle();
+  kubernetes.change({ nodes: 4 });
+  await kubernetes.settle();
+  kubernetes.change({ nodes: 3, image: 'sierradb:2' });
+  await kubernetes.settle();
+}
+
+/** All calls one by one take half a minute: they are for the long suites. */
+const stride = Number(process.env['SEEDS'] ?? '0') >= 100 ? 1 : 7;
+const random = Number(process.env['SEED'] ?? Date.now() % 1000);
+
+describe(`an operator that dies at a call, seed ${String(random)}`, () => {
+  const isWrite = (method: string): boolean => method !== 'GET';
+
+  it('before or after it took effect, goes on where it was', async () => {
+    let writes = Infinity;
+    for (let at = 1 + (random % stride); at <= writes; at += stride) {
+      for (const takesEffect of [false, true]) {
+        await using kubernetes = await FakeKubernetes.open({ nodes: 3 });
+        let seen = 0;
+        kubernetes.server.faultOf = ({ method }) => {
+          if (!isWrite(method)) return null;
+          seen += 1;
+          if (seen !== at) return null;
+          kubernetes.restartOperator();
+          return { code: null, takesEffect };
+        };
+        await story(kubernetes);
+        await check(kubernetes, 3);
+        writes = Math.min(writes, seen);
+      }
+    }
+    assert(writes > 20, `${String(writes)} writes`);
+  });
+});
