@@ -150,6 +150,13 @@ class RandomCluster {
     if (this.members.length > 1) this.members.splice(this.#random.below(this.members.length), 1);
   }
 
+  #exchange(): void {
+    for (let i = this.#random.below(3); i >= 0; i -= 1) {
+      this.#add();
+      this.#remove();
+    }
+  }
+
   change(): 'added' | 'removed' | 'other' {
     const choice = this.#random.below(8);
     this.members = shuffled(this.#random, this.members);
@@ -157,7 +164,7 @@ class RandomCluster {
     else if (choice < 5) this.#remove();
     else if (choice === 5) this.factor = 1 + this.#random.below(5);
     else if (choice === 6) this.rebalance = !this.rebalance;
-    else for (let i = this.#random.below(3); i >= 0; i -= 1) void (this.#add(), this.#remove());
+    else this.#exchange();
     return choice < 3 ? 'added' : choice < 5 ? 'removed' : 'other';
   }
 }

@@ -5,6 +5,7 @@
 import type { Assignment } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import type { PlanStatus, RolloutStatus, SettledSpec } from '../api/sierra-cluster.ts';
+import type { Refusal } from '../api/validation.ts';
 import type { NodePlace } from '../resources/names.ts';
 
 export interface ObservedPod {
@@ -119,4 +120,6 @@ export interface Plan {
   readonly events: readonly PlanEvent[];
   /** When to look again though nothing was seen to change; milliseconds. */
   readonly lookAgainMs: number;
+  /** Why the spec is not acted upon at all; absent or empty: it is. */
+  readonly refusals?: readonly Refusal[];
 }
