@@ -34,6 +34,11 @@ export interface KubeClientOptions extends TransportOptions {
   readonly pageSize?: number;
 }
 
+export interface CallOptions {
+  /** Ends the call, which then rejects with code 0. */
+  readonly signal?: AbortSignal;
+}
+
 export interface Listed<T> {
   readonly items: T[];
   /** What a watch goes on from. */
@@ -84,10 +89,14 @@ export class KubeClient implements KubeApi {
     this.#timers = options.timers ?? systemTimers;
   }
 
-  async get<T extends KubeObject>(type: ResourceType, name: ObjectName): Promise<T | null> {
+  async get<T extends KubeObject>(
+    type: ResourceType,
+    name: ObjectName,
+    { signal }: CallOptions = {},
+  ): Promise<T | null> {
     const path = resourcePath(type, name);
     try {
-      return settled(type, await this.#transport.call({ method: 'GET', path })) as T;
+      return settled(type, await this.#transport.call({ method: 'GET', path, signal })) as T;
     } catch (error) {
       if (error instanceof KubeError && error.code === 404) return null;
       throw error;
@@ -105,7 +114,7 @@ export class KubeClient implements KubeApi {
   async listed<T extends KubeObject>(
     type: ResourceType,
     options: ListOptions = {},
-    more: { readonly transform?: (object: T) => T; readonly signal?: AbortSignal } = {},
+    more: CallOptions & { readonly transform?: (object: T) => T } = {},
   ): Promise<Listed<T>> {
     const { transform = (object: T): T => object, signal } = more;
     for (let start = 1; ; start += 1) {
@@ -150,11 +159,15 @@ export class KubeClient implements KubeApi {
     }
   }
 
-  create<T extends KubeObject>(type: ResourceType, object: T): Promise<T> {
+  create<T extends KubeObject>(
+    type: ResourceType,
+    object: T,
+    { signal }: CallOptions = {},
+  ): Promise<T> {
     const path = resourcePath(type, { namespace: object.metadata.namespace });
     return this.#write<T>(
       type,
-      { method: 'POST', path, query: { fieldManager: FIELD_MANAGER } },
+      { method: 'POST', path, query: { fieldManager: FIELD_MANAGER }, signal },
       object,
     );
   }
@@ -163,11 +176,11 @@ export class KubeClient implements KubeApi {
   replace<T extends KubeObject>(
     type: ResourceType,
     object: T,
-    options: { readonly signal?: AbortSignal } = {},
+    { signal }: CallOptions = {},
   ): Promise<T> {
     const path = resourcePath(type, object.metadata);
     const query = { fieldManager: FIELD_MANAGER };
-    return this.#write<T>(type, { method: 'PUT', path, query, signal: options.signal }, object);
+    return this.#write<T>(type, { method: 'PUT', path, query, signal }, object);
   }
 
   apply<T extends KubeObject>(type: ResourceType, object: KubeObject): Promise<T> {

@@ -28,7 +28,18 @@ export {
   type WatchEvent,
   type WatchOptions,
 } from './client.ts';
+export { EventRecorder, type EventRecorderOptions, type RecordedEvent } from './event-recorder.ts';
+export {
+  LeaderElection,
+  LeaseLostError,
+  type ElectionCallbacks,
+  type LeaderElectionOptions,
+} from './leader-election.ts';
+export type { KubeLog } from './log.ts';
+export { microTime } from './micro-time.ts';
 export { apiVersionOf } from './paths.ts';
+export { Reflector, type ReflectorOptions, type ReflectorStatistics } from './reflector.ts';
 export * from './resources.ts';
 export { systemTimers, type Timers } from './timers.ts';
 export * from './types.ts';
+export { WorkQueue, type WorkQueueOptions } from './work-queue.ts';

@@ -86,6 +86,11 @@ export class FakeApiServer {
     return this.#watches.size;
   }
 
+  /** Resolves when so many watches are open. */
+  async watched(count: number): Promise<void> {
+    while (this.#watches.size !== count) await new Promise(setImmediate);
+  }
+
   /** Core and `apps` kinds and the like are known (`kind-traits.ts`); others are added here, or known ones changed. */
   register(
     type: ResourceType,
