@@ -12,9 +12,7 @@ import { Kubernetes, whyNoKubernetes } from './testing/kubernetes.ts';
 import { type WrongSpec, wrongSpecs } from './wrong-specs.ts';
 
 const definition = join(import.meta.dirname, '..', '..', 'crds', 'sierradb.io_sierraclusters.yaml');
-const skip = process.env['KUBECONFIG'] === undefined ? 'KUBECONFIG is not set' : whyNoKubernetes();
-
-describe('the API server', { skip: skip ?? false }, () => {
+describe('the API server', { skip: whyNoKubernetes() ?? false }, () => {
   const namespace = `wrong-specs-${randomUUID().slice(0, 8)}`;
   const name = 'sierraclusters.sierradb.io';
   let kubernetes: Kubernetes;
