@@ -24,6 +24,14 @@ export async function provideImage({ kubox }: Kubernetes): Promise<void> {
   await kubox.load(file);
 }
 
+/** The resource definitions alone. */
+export async function installDefinitions(kubernetes: Kubernetes): Promise<void> {
+  const definition = join(root, 'crds', 'sierradb.io_sierraclusters.yaml');
+  await kubernetes.kubectl(['apply', '--server-side', '--force-conflicts', '-f', definition]);
+  const established = ['--for=condition=Established', 'crd/sierraclusters.sierradb.io'];
+  await kubernetes.wait(established, INSTALL_MS);
+}
+
 /** Resolves when it runs. */
 export async function installOperator(kubernetes: Kubernetes): Promise<void> {
   const at = operatorImage.lastIndexOf(':');

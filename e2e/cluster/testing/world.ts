@@ -20,6 +20,7 @@ import { load as parseYaml } from 'js-yaml';
 import { clusterPaths, type NodeStatus } from '../../../common/cluster-contract.ts';
 import type { Random } from '../../../common/random.ts';
 import type { SierraCluster, SierraClusterSpec } from '../../../operator/src/api/sierra-cluster.ts';
+import { SECRET_FOLDER } from '../../../operator/src/resources/config-map.ts';
 import {
   childNames,
   CLIENT_PORT,
@@ -32,19 +33,31 @@ import { checkHistory } from '../../process/testing/check-history.ts';
 import { Load, type LoadOptions, type Servers } from '../../process/testing/load.ts';
 import { everyEvent, finalEvent } from '../../process/testing/settle.ts';
 import { operatorImage } from './operator.ts';
-import { type Kubernetes, until } from './kubernetes.ts';
+import { type Kubernetes, READY_MS, until } from './kubernetes.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 const sample = join(root, 'manifests', 'samples', 'three-nodes.yaml');
 
-export const READY_MS = 180_000;
 const SETTLE_MS = 120_000;
-const STATUS_MS = 3000;
+const ASK_MS = 15_000;
 /** Longer than a node lets a command wait. */
 const CALL_MS = 15_000;
 /** Of each client: a hundred calls a second in all, which leaves the machine to what is tested. */
 const IDLE_MS = 40;
 const CLIENTS = 4;
+
+/** Runs in a storage pod, which knows the secret. */
+const askScript = `
+import { readFileSync } from 'node:fs';
+const { method, path, body } = JSON.parse(readFileSync(0, 'utf8'));
+const secret = readFileSync('${SECRET_FOLDER}/${SECRET_KEY}', 'utf8');
+const headers = { authorization: 'Bearer ' + secret };
+if (body !== null) headers['content-type'] = 'application/json';
+const content = body === null ? undefined : JSON.stringify(body);
+const url = 'http://127.0.0.1:${CLUSTER_PORT}' + path;
+const answer = await fetch(url, { method, headers, body: content });
+process.stdout.write(JSON.stringify({ status: answer.status, body: await answer.text() }));
+`;
 
 export interface Pod {
   readonly metadata: {
@@ -154,19 +167,25 @@ export class World implements AsyncDisposable, Servers {
   }
 
   /** What a pod's node says of itself. */
-  async nodeStatus({ status: { podIP = '' } }: Pod): Promise<NodeStatus> {
-    const url = `http://${podIP}:${CLUSTER_PORT}${clusterPaths.status}`;
-    const headers = { authorization: `Bearer ${await this.secret()}` };
-    const answer = await fetch(url, { headers, signal: AbortSignal.timeout(STATUS_MS) });
-    assert.equal(answer.status, 200, `${url}: ${answer.status}`);
-    return (await answer.json()) as NodeStatus;
+  async nodeStatus(pod: Pod): Promise<NodeStatus> {
+    const { status, body } = await this.ask(pod, 'GET', clusterPaths.status);
+    assert.equal(status, 200, `${pod.metadata.name}: ${body}`);
+    return JSON.parse(body) as NodeStatus;
   }
 
-  async secret(): Promise<string> {
-    const { data } = await this.kubernetes.json<{ readonly data: Record<string, string> }>([
-      ...['-n', this.namespace, 'get', 'secret', childNames.secret(this.name)],
-    ]);
-    return Buffer.from(data[SECRET_KEY] ?? '', 'base64').toString();
+  /** Asks a pod's node on its cluster port, which only members and the operator can reach: so from inside of the pod. */
+  async ask(
+    { metadata: { name } }: Pod,
+    method: string,
+    path: string,
+    body: object | null = null,
+  ): Promise<{ readonly status: number; readonly body: string }> {
+    const input = JSON.stringify({ method, path, body });
+    const command = ['exec', '-i', name, '--', 'node', '--input-type=module', '-e', askScript];
+    const text = await this.kubernetes.kubectl(['-n', this.namespace, ...command], {
+      ...{ input, timeoutMs: ASK_MS },
+    });
+    return JSON.parse(text) as { status: number; body: string };
   }
 
   /** The pod that leads most buckets. */
