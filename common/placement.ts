@@ -158,7 +158,6 @@ function spreadOver(members: readonly PlacementMember[], factor: number): Zone[]
     zones.reduce((sum, held) => sum + Math.min(held.length, level), 0);
   let level = 1;
   while (room(level) < factor) level += 1;
-  if (zones.length === 1) level = factor;
   return zones.map((held) => ({
     held,
     least: Math.min(held.length, level - 1),
