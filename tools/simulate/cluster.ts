@@ -308,4 +308,4 @@ export class SimulatedCluster implements World {
 
 /** Copies that end early are begun again; what does not fit a log is nobody's to send. */
 const INNOCENT =
-  /no answer|no such|ends early|ends within|has stopped|aborted|bad descriptor|closed|REFUSED|no replica|has no segment|is not in assignment|start \d+ of its disk|node is stopping|is damaged|disk has no room for a copy/i;
+  /no answer|no such|ends early|ends within|has stopped|aborted|bad descriptor|closed|REFUSED|no replica|has no segment|is not in assignment|no address of|start \d+ of its disk|node is stopping|is damaged|disk has no room for a copy/i;

@@ -375,7 +375,9 @@ export class SimulatedMember {
       error: (facts, sentence) => {
         tell(facts, sentence);
         const { err, reason } = facts as { readonly err?: Error; readonly reason?: string };
-        if (this.diskFault === null && this.damage === null) {
+        // Only a disk that was told to does that: it may have been told while the member was down.
+        const isDisks = (err as NodeJS.ErrnoException | undefined)?.code === 'EIO';
+        if (this.diskFault === null && this.damage === null && !isDisks) {
           this.#world.time.fail(
             new Error(`member ${String(this.number)}: ${sentence}: ${reason ?? String(err)}`, {
               cause: err,

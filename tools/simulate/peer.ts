@@ -2,7 +2,11 @@
 import { clusterPaths } from '../../common/cluster-contract.ts';
 import type { Random } from '../../common/random.ts';
 import type { ClusterNode } from '../../node/src/cluster/cluster-node.ts';
-import { ClusterRefusal, RolledBackRefusal } from '../../node/src/cluster/types.ts';
+import {
+  ClusterRefusal,
+  RolledBackRefusal,
+  UnknownMemberRefusal,
+} from '../../node/src/cluster/types.ts';
 import type { PeerConnection } from '../../node/src/replication/peer-network.ts';
 import {
   type ByteRange,
@@ -157,8 +161,12 @@ interface Request extends Content {
 
 /** Says who may ask what, as the server's admission does. Null: an operator. */
 export function admit(node: ClusterNode, sender: Sender | null, path: string): void {
-  if (sender !== null) node.admit(sender);
   const isForOperators = path === clusterPaths.status || path === clusterPaths.assignment;
+  try {
+    if (sender !== null) node.admit(sender);
+  } catch (error) {
+    if (!isForOperators || !(error instanceof UnknownMemberRefusal)) throw error;
+  }
   if (!isForOperators && (sender === null || sender.cluster === null)) {
     throw new ClusterRefusal('this is for members of a cluster');
   }

@@ -5,7 +5,7 @@ import { firstAssignment } from '../../../common/assignment.ts';
 import { MemoryFileSystem } from '../storage/memory-file-system.ts';
 import { MemberDirectory } from './member-directory.ts';
 import { Senders } from './senders.ts';
-import { RolledBackRefusal, type Sender } from './types.ts';
+import { ClusterRefusal, RolledBackRefusal, type Sender, UnknownMemberRefusal } from './types.ts';
 
 const counts = { bucketCount: 2, partitionCount: 8 };
 const members = [0, 1, 2].map((index) => ({ id: `m${String(index)}`, index, address: '' }));
@@ -93,5 +93,21 @@ describe('starts of other disks', () => {
     assert.throws(() => senders.admit({ ...started(1), member: 'm9' }, directory), /is not in/);
     assert.throws(() => senders.admit({ ...started(1), cluster: 'x' }, directory), /belongs to/);
     assert(!senders.isBehind);
+  });
+
+  it('are strangers’ where the assignment may be older than they are, not where they have left', async () => {
+    const senders = await open(new MemoryFileSystem());
+    const left = new MemberDirectory({ ...directory.assignment, removed: ['m9'] }, 'm0');
+    const faultOf = (known: MemberDirectory): unknown => {
+      try {
+        senders.admit({ ...started(1), member: 'm9' }, known);
+      } catch (error) {
+        return error;
+      }
+      return null;
+    };
+    assert(faultOf(directory) instanceof UnknownMemberRefusal);
+    assert(faultOf(left) instanceof ClusterRefusal);
+    assert(!(faultOf(left) instanceof UnknownMemberRefusal));
   });
 });

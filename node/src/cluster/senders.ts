@@ -15,7 +15,7 @@ import type { FileSystem } from '../storage/file-system.ts';
 import { NAMELESS_START } from '../storage/identity.ts';
 import { readJsonFile, writeJsonFile } from '../storage/json-file.ts';
 import type { MemberDirectory } from './member-directory.ts';
-import { ClusterRefusal, RolledBackRefusal, type Sender } from './types.ts';
+import { ClusterRefusal, RolledBackRefusal, type Sender, UnknownMemberRefusal } from './types.ts';
 
 const STARTS_FILE = 'starts.json';
 const HELD_BYTES_MAX = 16 * 1024 * 1024;
@@ -68,6 +68,7 @@ export class Senders {
     const { member, boot, starts = [], isDraining = false } = sender;
     const fault = senderFault(sender, directory);
     if (fault !== null) throw new ClusterRefusal(`member ${member} ${fault}`);
+    refuseStranger(sender, directory);
     const known = this.#starts[member];
     if (known !== undefined) refuseRolledBack(sender, known);
     if (boot > (known?.boot ?? 0)) {
@@ -127,7 +128,7 @@ export class Senders {
 
 /** Why a sender is not let in, or null. */
 function senderFault(sender: Sender, directory: MemberDirectory): string | null {
-  const { member, cluster, bucketCount, partitionCount } = sender;
+  const { cluster, bucketCount, partitionCount } = sender;
   const { assignment } = directory;
   if (cluster !== assignment.clusterId) {
     return `belongs to cluster ${String(cluster)}, this node to ${assignment.clusterId}`;
@@ -135,10 +136,14 @@ function senderFault(sender: Sender, directory: MemberDirectory): string | null 
   if (bucketCount !== assignment.bucketCount || partitionCount !== assignment.partitionCount) {
     return `has ${bucketCount} buckets and ${partitionCount} partitions, this node ${assignment.bucketCount} and ${assignment.partitionCount}`;
   }
-  if (directory.member(member) === undefined) {
-    return `is not in assignment ${assignment.version}`;
-  }
   return null;
+}
+
+function refuseStranger({ member }: Sender, directory: MemberDirectory): void {
+  if (directory.member(member) !== undefined) return;
+  const { version, removed } = directory.assignment;
+  const reason = `member ${member} is not in assignment ${version}`;
+  throw removed.includes(member) ? new ClusterRefusal(reason) : new UnknownMemberRefusal(reason);
 }
 
 /** Throws for a disk whose history does not have the start that is known of it. */

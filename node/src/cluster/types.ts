@@ -26,6 +26,12 @@ export class RolledBackRefusal extends ClusterRefusal {
   static readonly status = 410;
 }
 
+/**
+ * A member that the assignment here does not name, and none that has left: it may have come since. It can be looked at, and bring a
+ * newer assignment, as whoever knows the secret can.
+ */
+export class UnknownMemberRefusal extends ClusterRefusal {}
+
 /** What a member answers to other members; `http/cluster-server.ts` calls it. Each may throw {@link ClusterRefusal}. */
 export interface MemberService {
   /** Checks a sender before anything else: cluster, counts, a disk that was not rolled back. */

@@ -8,6 +8,7 @@ import {
   type MemberService,
   RolledBackRefusal,
   type Sender,
+  UnknownMemberRefusal,
 } from '../cluster/types.ts';
 
 /** Answered with this status and the message as the reason. */
@@ -39,14 +40,23 @@ export class Admission {
     this.#secret = secret === null ? null : digest(`Bearer ${secret}`);
   }
 
-  /** The member that asks, or null for an operator. Throws a {@link HttpRefusal} or a {@link ClusterRefusal}. */
-  admit(headers: IncomingHttpHeaders): Sender | null {
+  /**
+   * The member that asks, or null for an operator. `isForOperators`: a member that is not known here is taken for one, so that it can
+   * bring what it is known by. Throws a {@link HttpRefusal} or a {@link ClusterRefusal}.
+   */
+  admit(headers: IncomingHttpHeaders, isForOperators: boolean = false): Sender | null {
     const { authorization = '' } = headers;
     if (this.#secret !== null && !timingSafeEqual(digest(authorization), this.#secret)) {
       throw new HttpRefusal(401, 'the secret of the cluster is not this one');
     }
     const sender = senderOf(headers);
-    if (sender !== null) this.#service.admit(sender);
+    if (sender === null) return null;
+    try {
+      this.#service.admit(sender);
+    } catch (error) {
+      if (isForOperators && error instanceof UnknownMemberRefusal) return null;
+      throw error;
+    }
     return sender;
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { clusterHeaders, clusterPaths } from '../../../common/cluster-contract.ts';
-import { ClusterRefusal } from '../cluster/types.ts';
+import { ClusterRefusal, UnknownMemberRefusal } from '../cluster/types.ts';
 import { type ClusterServerOptions, openClusterServer } from './cluster-server.ts';
 import { DRAINED, MEMBER, NotingService, SENDER, STATUS } from './testing/noting-service.ts';
 
@@ -31,6 +31,29 @@ test('a sender is asked for before anything is read', async () => {
     const refused = await ask(clusterPaths.segment(0, 0), { headers: MEMBER });
     await assertRefused(refused, 409, 'a rolled-back disk');
     assert.deepEqual(service.reads, []);
+  });
+});
+
+test('a member that is not known yet can be looked at, and bring what it is known by', async () => {
+  await withServer(async (ask, service) => {
+    const headers = { ...MEMBER, 'content-type': 'application/json' };
+    const bring = (): Promise<Response> =>
+      ask(clusterPaths.assignment, { method: 'PUT', headers, body: '{"replaces":0}' });
+    service.refusal = new ClusterRefusal('it has left');
+    await assertRefused(await ask(clusterPaths.status, { headers: MEMBER }), 409, 'it has left');
+    await assertRefused(await bring(), 409, 'it has left');
+    const reason = 'it is not in assignment 1';
+    service.refusal = new UnknownMemberRefusal(reason);
+    await assertRefused(await ask(clusterPaths.segments(0), { headers: MEMBER }), 409, reason);
+    assert.equal((await ask(clusterPaths.status, { headers: MEMBER })).status, 200);
+    service.refusal = null;
+    const admit = service.admit.bind(service);
+    service.admit = (sender) => {
+      admit(sender);
+      throw new UnknownMemberRefusal(reason);
+    };
+    assert.equal((await bring()).status, 204);
+    assert.equal(service.updates.length, 1);
   });
 });
 

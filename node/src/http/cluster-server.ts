@@ -18,7 +18,7 @@ import {
 } from '../../../common/cluster-contract.ts';
 import type { MemberService } from '../cluster/types.ts';
 import { STREAM_FRAME_BYTES_MAX } from '../replication/stream-format.ts';
-import { Admission, HttpRefusal, requireMember, statusOf } from './admission.ts';
+import { Admission, HttpRefusal, statusOf } from './admission.ts';
 import { RangeBuffers } from './range-buffers.ts';
 import { StreamServer, type StreamStatistics, upgradeReason } from './stream-server.ts';
 
@@ -92,8 +92,8 @@ type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error)
 function admit(admission: Admission): Hook {
   return ({ headers, url }, _reply, done) => {
     try {
-      const sender = admission.admit(headers);
-      if (!isForOperators(url)) requireMember(sender);
+      if (isForOperators(url)) admission.admit(headers, true);
+      else admission.admitMember(headers);
       done();
     } catch (error) {
       done(error as Error);
