@@ -41,7 +41,7 @@ export class FakeKubernetes implements AsyncDisposable {
   /** By pod's UID: the address where its node runs. */
   readonly #running = new Map<string, string>();
   /** Pods of these images do not become ready. */
-  readonly badImages = new Set<string>();
+  readonly badImages: Set<string> = new Set();
   #reconciler: Reconciler;
   #now: number = Date.parse('2030-01-01T00:00:00Z');
   #ids = 0;
