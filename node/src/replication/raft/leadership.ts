@@ -140,7 +140,10 @@ export class Leadership {
         progress.round = Math.max(progress.round, message.round);
         progress.beat();
         if (progress.copyBeat()) this.#askForCopy(message.from, progress);
-        if (progress.match < this.#context.log.lastIndex) this.#sendTo(message.from);
+        // Also where nothing is missing: only an answer to entries tells that the logs agree.
+        if (progress.match < this.#context.log.lastIndex || progress.state === 'probe') {
+          this.#sendTo(message.from);
+        }
         this.#answerReads();
         return;
       default:
