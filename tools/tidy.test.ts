@@ -45,11 +45,13 @@ const sources = filesIn(
   'common',
   'e2e',
   'node',
+  'operator',
   'tools',
   '.ci',
 ).filter((path) => /\.(ts|cjs|js)$|\.ci\/run$/.test(path));
 const shipped = sources.filter(
-  (path) => /^(cli|client|common|node)\//.test(path) && !/\.test\.ts$|\/testing\//.test(path),
+  (path) =>
+    /^(cli|client|common|node|operator)\//.test(path) && !/\.test\.ts$|\/testing\//.test(path),
 );
 const documents = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),

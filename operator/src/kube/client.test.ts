@@ -103,11 +103,10 @@ describe('KubeClient', () => {
     const metadata = { namespace, name: 'a', labels: { app: 'x' } };
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata, status: { phase: 'Running' } };
     server.put(pods, pod);
-    const budget = (disruptionsAllowed: number): KubeObject =>
-      ({
-        ...{ apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata },
-        ...{ spec: { selector: { matchLabels: { app: 'x' } } }, status: { disruptionsAllowed } },
-      }) as KubeObject;
+    const budget = (disruptionsAllowed: number): KubeObject => ({
+      ...{ apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', metadata },
+      ...{ spec: { selector: { matchLabels: { app: 'x' } } }, status: { disruptionsAllowed } },
+    });
     server.put(podDisruptionBudgets, budget(0));
     assert.equal(await client.evict(metadata), false);
     server.put(podDisruptionBudgets, budget(1));

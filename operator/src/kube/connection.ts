@@ -121,16 +121,13 @@ function remembered(
   read: () => Promise<string | null>,
   now: () => number = () => performance.now(),
 ): () => Promise<string | null> {
-  let readAt: number | null = null;
-  let value: string | null = null;
-  return async () => {
-    if (readAt !== null && now() - readAt < TOKEN_AGE_MAX_MS) return value;
-    const isFirst = readAt === null;
-    readAt = now();
-    try {
-      value = await read();
-    } catch (error) {
-      if (isFirst) throw error;
+  let readAt = 0;
+  let value: Promise<string | null> | null = null;
+  return () => {
+    if (value === null || now() - readAt >= TOKEN_AGE_MAX_MS) {
+      const before = value;
+      readAt = now();
+      value = before === null ? read() : read().catch(() => before);
     }
     return value;
   };

@@ -142,7 +142,7 @@ export class LeaderElection {
       if (signal.aborted) return;
       const leftMs = this.#renewedAt + this.#deadlineMs - this.#timers.now();
       const isRenewed = leftMs > 0 && (await this.#attempt(leftMs));
-      if (isRenewed || signal.aborted) continue;
+      if (isRenewed) continue;
       if (this.holder !== this.#options.identity) {
         throw new LeaseLostError(`The lease is held by ${this.holder ?? 'nobody'}`);
       }

@@ -103,13 +103,14 @@ export class Reflector<T extends KubeObject> {
 
   /** Resolves when `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    const isStopped = (): boolean => signal.aborted;
+    while (!isStopped()) {
       try {
         this.#version ??= await this.#list(signal);
         await this.#watch(this.#version, signal);
       } catch (error) {
         if (!(error instanceof KubeError)) throw error;
-        if (!signal.aborted) await this.#afterFailure(error, signal);
+        if (!isStopped()) await this.#afterFailure(error, signal);
       }
     }
     this.#sync.resolve();

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { KubeClient, type WatchEvent } from '../client.ts';
 import type { KubeConnection } from '../connection.ts';
-import { configMaps, leases, pods, statefulSets } from '../resources.ts';
+import { EventRecorder } from '../event-recorder.ts';
+import { LeaderElection, type Lease } from '../leader-election.ts';
+import { Reflector } from '../reflector.ts';
+import { configMaps, events, leases, pods, statefulSets } from '../resources.ts';
 import { KubeError, type KubeObject, type ResourceType } from '../types.ts';
 
 export interface ApiUnderTest {
@@ -256,7 +259,7 @@ export function apiSuite(name: string, open: () => Promise<ApiUnderTest>): void 
         const { name, uid } = owner.metadata;
         const reference = { apiVersion: 'v1', kind: 'ConfigMap', name, uid: uid! };
         const owned = await client.create(configMaps, configMap({ ownerReferences: [reference] }));
-        const gone = eventsOf(client, owned, (events) => events.at(-1)?.type === 'DELETED');
+        const gone = eventsOf(client, owned, (seen) => seen.at(-1)?.type === 'DELETED');
         await client.delete(configMaps, owner.metadata);
         await gone;
         assert.equal(await client.get(configMaps, owned.metadata), null);
@@ -288,12 +291,12 @@ export function apiSuite(name: string, open: () => Promise<ApiUnderTest>): void 
         const first = await client.create(configMaps, configMap());
         await client.patch(configMaps, first.metadata, { data: { x: '1' } });
         await client.delete(configMaps, first.metadata);
-        const events = await eventsOf(client, first, (seen) => seen.length === 2);
+        const seen = await eventsOf(client, first, (told) => told.length === 2);
         assert.deepEqual(
-          events.map(({ type, object }) => `${type} ${object.kind}`),
+          seen.map(({ type, object }) => `${type} ${object.kind}`),
           ['MODIFIED ConfigMap', 'DELETED ConfigMap'],
         );
-        assert.ok(events.every(({ object }) => !('managedFields' in object.metadata)));
+        assert.ok(seen.every(({ object }) => !('managedFields' in object.metadata)));
       });
 
       it('tells of an object that its selector does not choose any more as deleted', async () => {
@@ -307,11 +310,11 @@ export function apiSuite(name: string, open: () => Promise<ApiUnderTest>): void 
         await client.patch(configMaps, labelled.metadata, {
           metadata: { labels: { suite: 'chosen' } },
         });
-        const events = await eventsOf(client, labelled, (seen) => seen.length === 2, {
+        const seen = await eventsOf(client, labelled, (told) => told.length === 2, {
           labelSelector: 'suite=chosen',
         });
         assert.deepEqual(
-          events.map(({ type }) => type),
+          seen.map(({ type }) => type),
           ['DELETED', 'ADDED'],
         );
       });
@@ -320,11 +323,11 @@ export function apiSuite(name: string, open: () => Promise<ApiUnderTest>): void 
         const { resourceVersion } = await client.listed(configMaps, {
           namespace: server.namespace,
         });
-        const events = client.watch(configMaps, {
+        const watch = client.watch(configMaps, {
           ...{ namespace: server.namespace, resourceVersion, timeoutSeconds: 1 },
           signal: AbortSignal.timeout(60_000),
         });
-        for await (const { type } of events) assert.equal(type, 'BOOKMARK');
+        for await (const { type } of watch) assert.equal(type, 'BOOKMARK');
       });
 
       it('says when a version is too old', async () => {
@@ -342,12 +345,75 @@ export function apiSuite(name: string, open: () => Promise<ApiUnderTest>): void 
       });
     });
 
-    it('a lease keeps its microseconds', async () => {
-      const renewTime = '2026-01-02T03:04:05.678000Z';
-      const metadata = fresh();
-      const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata };
-      const made = await client.create(leases, { ...lease, spec: { renewTime } });
-      assert.deepEqual(made.spec, { renewTime });
+    it('an election makes one leader, and the next one when it goes', async () => {
+      const place = fresh();
+      const led: string[] = [];
+      const stops = ['a', 'b'].map((identity) => {
+        const election = new LeaderElection(client, { ...place, identity, retryPeriodMs: 50 });
+        const stop = new AbortController();
+        const leading = Promise.withResolvers<void>();
+        const onLeading = (): void => {
+          led.push(identity);
+          election.assertLeader();
+          leading.resolve();
+        };
+        return { identity, leading, stop, run: election.run(stop.signal, { onLeading }) };
+      });
+      await Promise.race(stops.map(({ leading }) => leading.promise));
+      const first = stops.find(({ identity }) => identity === led[0]);
+      const second = stops.find(({ identity }) => identity !== led[0]);
+      first?.stop.abort();
+      await first?.run;
+      await second?.leading.promise;
+      assert.equal(led.length, 2);
+      const lease = await client.get<Lease>(leases, place);
+      assert.equal(lease?.spec?.holderIdentity, led[1]);
+      second?.stop.abort();
+      await second?.run;
+    });
+
+    it('a recorder leaves events with the object', async () => {
+      const made = await client.create(configMaps, configMap());
+      const options = { controller: 'sierradb.io/suite', identity: 'suite-1' };
+      const warnings: object[] = [];
+      const recorder = new EventRecorder(client, {
+        ...{ ...options, log: { warn: (facts) => warnings.push(facts) } },
+      });
+      const message = 'é'.repeat(1000);
+      recorder.emit(made, { type: 'Normal', reason: 'Tested', message, action: 'Test' });
+      await recorder.settled();
+      assert.deepEqual(warnings, []);
+      const fieldSelector = 'reason=Tested';
+      const place = { namespace: server.namespace, fieldSelector };
+      const [event] = await client.list<KubeObject & { regarding: { uid: string } }>(events, place);
+      assert.equal(event?.regarding.uid, made.metadata.uid);
+    });
+
+    it('a reflector follows what happens', async () => {
+      const stop = new AbortController();
+      const labels = { suite: 'reflected' };
+      await client.create(configMaps, configMap({ labels }));
+      const [patched, gone] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+      const told: string[] = [];
+      const reflector = new Reflector<ConfigMap>(client, {
+        ...{ type: configMaps, namespace: server.namespace, labelSelector: 'suite=reflected' },
+        changed: ({ data }, isDeleted) => {
+          told.push(isDeleted ? 'gone' : (data?.['x'] ?? 'new'));
+          if (isDeleted) gone.resolve();
+          else if (data?.['x'] === '1') patched.resolve();
+        },
+      });
+      const running = reflector.run(stop.signal);
+      await reflector.synced;
+      const made = await client.create(configMaps, configMap({ labels }));
+      await client.patch(configMaps, made.metadata, { data: { x: '1' } });
+      await patched.promise;
+      await client.delete(configMaps, made.metadata);
+      await gone.promise;
+      stop.abort();
+      await running;
+      assert.deepEqual(told, ['new', 'new', '1', 'gone']);
+      assert.equal(reflector.size, 1);
     });
   });
 }
@@ -364,17 +430,17 @@ export function refusal(code: number, reason: string): (error: unknown) => boole
 async function eventsOf(
   client: KubeClient,
   since: ConfigMap,
-  isEnough: (events: readonly Exclude<WatchEvent<ConfigMap>, { type: 'BOOKMARK' }>[]) => boolean,
+  isEnough: (seen: readonly Exclude<WatchEvent<ConfigMap>, { type: 'BOOKMARK' }>[]) => boolean,
   selector: { readonly labelSelector?: string } = {},
 ): Promise<Exclude<WatchEvent<ConfigMap>, { type: 'BOOKMARK' }>[]> {
   const { name, namespace, resourceVersion } = since.metadata;
   const seen: Exclude<WatchEvent<ConfigMap>, { type: 'BOOKMARK' }>[] = [];
-  const events = client.watch<ConfigMap>(configMaps, {
+  const watch = client.watch<ConfigMap>(configMaps, {
     ...selector,
     ...{ namespace: namespace!, resourceVersion: resourceVersion!, timeoutSeconds: 60 },
     signal: AbortSignal.timeout(60_000),
   });
-  for await (const event of events) {
+  for await (const event of watch) {
     if (event.type === 'BOOKMARK' || event.object.metadata.name !== name) continue;
     seen.push(event);
     if (isEnough(seen)) break;

@@ -3,8 +3,10 @@ import { apiVersionOf } from '../paths.ts';
 import * as known from '../resources.ts';
 import type { DeleteOptions, ObjectName } from '../types.ts';
 import { isRecord, type Json, type JsonObject } from './field-sets.ts';
-import { metadataOf, Refusal, type Kind, type ObjectStore } from './object-store.ts';
+import type { Kind, ObjectStore } from './object-store.ts';
+import { Refusal } from './refusal.ts';
 import { selectorOf } from './selectors.ts';
+import { metadataOf } from './stored-object.ts';
 
 export interface Request {
   readonly method: string;

@@ -18,7 +18,8 @@ import type { KubeConnection } from '../connection.ts';
 import type { KubeObject, ObjectName, ResourceType } from '../types.ts';
 import { isRecord, type JsonObject } from './field-sets.ts';
 import { knownKinds, type KindTraits } from './kind-traits.ts';
-import { ObjectStore, Refusal } from './object-store.ts';
+import { ObjectStore } from './object-store.ts';
+import { Refusal } from './refusal.ts';
 import { answerOf, targetOf, type Request } from './fake-api-requests.ts';
 import { FakeWatch } from './fake-watch.ts';
 

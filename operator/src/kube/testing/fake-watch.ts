@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from './field-sets.ts';
-import { Refusal, type Change, type Kind, type ObjectStore } from './object-store.ts';
+import type { Change, Kind, ObjectStore } from './object-store.ts';
+import { Refusal } from './refusal.ts';
 import { selectorOf } from './selectors.ts';
 
 export interface FakeWatchTarget {

@@ -21,7 +21,8 @@ const listKeys: Readonly<Record<string, readonly string[]>> = {
 
 /** A step into an object, or `[{"name":"x"}]` into a list. */
 type Step = string;
-const SEPARATOR = '\u0000';
+/** Between the steps of a path. */
+export const SEPARATOR = '\u0000';
 
 export function isRecord(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -124,48 +125,6 @@ function isEmpty(value: Json | undefined): boolean {
     (Array.isArray(value) && value.length === 0) ||
     (isRecord(value) && Object.keys(value).length === 0)
   );
-}
-
-/** Who owns which leaves. */
-export class FieldOwners {
-  readonly #paths = new Map<string, Set<string>>();
-
-  copy(): FieldOwners {
-    const copied = new FieldOwners();
-    for (const [manager, paths] of this.#paths) copied.set(manager, paths);
-    return copied;
-  }
-
-  get managers(): string[] {
-    return [...this.#paths].filter(([, paths]) => paths.size > 0).map(([manager]) => manager);
-  }
-
-  /** The other managers of `path`, or of something in it. */
-  others(manager: string, path: string): string[] {
-    const isWithin = (own: string): boolean => own === path || own.startsWith(path + SEPARATOR);
-    return [...this.#paths]
-      .filter(([other, paths]) => other !== manager && [...paths].some(isWithin))
-      .map(([other]) => other);
-  }
-
-  /** What `manager` applied before. */
-  of(manager: string): ReadonlySet<string> {
-    return this.#paths.get(manager) ?? new Set();
-  }
-
-  set(manager: string, paths: Iterable<string>): void {
-    this.#paths.set(manager, new Set(paths));
-  }
-
-  take(manager: string, path: string): void {
-    for (const other of this.others(manager, path)) this.#paths.get(other)?.delete(path);
-    const own = this.#paths.get(manager) ?? new Set();
-    this.#paths.set(manager, own.add(path));
-  }
-
-  forget(path: string): void {
-    for (const paths of this.#paths.values()) paths.delete(path);
-  }
 }
 
 /** RFC 7396. */

@@ -55,7 +55,7 @@ export class HastyTimers implements Timers {
   readonly #limitMs: number;
   #now = 0;
 
-  constructor(limitMs = Infinity) {
+  constructor(limitMs: number = Infinity) {
     this.#limitMs = limitMs;
   }
 

@@ -6,32 +6,28 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { apiVersionOf, groupPath } from '../paths.ts';
 import type { DeleteOptions, ObjectName, ResourceType } from '../types.ts';
+import { applied, FieldOwners, own } from './field-owners.ts';
 import {
-  FieldOwners,
-  isRecord,
   isSame,
+  isRecord,
   leavesOf,
   mergePatched,
-  removeLeaf,
-  setLeaf,
   type Json,
   type JsonObject,
 } from './field-sets.ts';
 import type { KindTraits } from './kind-traits.ts';
+import { Refusal } from './refusal.ts';
+import {
+  head,
+  intentOf,
+  metadataOf,
+  ownersOf,
+  systemMetadata,
+  withoutSystem,
+  type Metadata,
+} from './stored-object.ts';
 
 const HISTORY_MAX = 10_000;
-
-/** A refusal, as the server words it. */
-export class Refusal extends Error {
-  readonly code: number;
-  readonly reason: string;
-
-  constructor(code: number, reason: string, message: string) {
-    super(message);
-    this.code = code;
-    this.reason = reason;
-  }
-}
 
 export interface Change {
   readonly revision: number;
@@ -55,12 +51,6 @@ interface Entry {
 export interface WriteOptions {
   readonly subresource?: 'status' | undefined;
   readonly manager: string;
-}
-
-type Metadata = Record<string, Json | undefined>;
-
-export function metadataOf(object: JsonObject): Metadata {
-  return isRecord(object['metadata']) ? object['metadata'] : {};
 }
 
 export class ObjectStore {
@@ -425,79 +415,4 @@ function invalid(kind: Kind, name: string, why: string): Refusal {
 function isOnNode(kind: Kind, object: JsonObject): boolean {
   const { spec } = object;
   return kind.type.plural === 'pods' && isRecord(spec) && typeof spec['nodeName'] === 'string';
-}
-
-function ownersOf(object: JsonObject): Json[] {
-  const references = metadataOf(object)['ownerReferences'];
-  if (!Array.isArray(references)) return [];
-  return references.map((reference) => (isRecord(reference) ? (reference['uid'] ?? null) : null));
-}
-
-const systemFields = [
-  ...['name', 'namespace', 'uid', 'resourceVersion', 'generation', 'creationTimestamp'],
-  ...['deletionTimestamp', 'deletionGracePeriodSeconds'],
-];
-
-/** What no writer can change. */
-function systemMetadata(object: JsonObject): JsonObject {
-  const entries = Object.entries(metadataOf(object)).filter(([name]) =>
-    systemFields.includes(name),
-  );
-  return Object.fromEntries(entries) as JsonObject;
-}
-
-function withoutSystem(metadata: Metadata): JsonObject {
-  const entries = Object.entries(metadata).filter(
-    ([name]) => !systemFields.includes(name) && name !== 'managedFields',
-  );
-  return Object.fromEntries(entries) as JsonObject;
-}
-
-function head(object: JsonObject): JsonObject {
-  return { apiVersion: object['apiVersion'] ?? null, kind: object['kind'] ?? null };
-}
-
-function intentOf(object: JsonObject): JsonObject {
-  const { metadata: _metadata, status: _status, ...intent } = object;
-  return intent;
-}
-
-/** What is left of an object and its owners after `manager` applied `wanted`. */
-function applied(
-  object: JsonObject,
-  owners: FieldOwners,
-  wanted: ReadonlyMap<string, Json>,
-  manager: string,
-  isForced: boolean,
-): JsonObject {
-  const next = structuredClone(object);
-  const live = leavesOf(object);
-  for (const [path, value] of wanted) {
-    if (live.has(path) && isSame(live.get(path), value)) continue;
-    const others = live.has(path) ? owners.others(manager, path) : [];
-    if (others.length > 0 && !isForced) {
-      throw new Refusal(409, 'Conflict', `Apply failed with a conflict with ${others.join(', ')}`);
-    }
-    setLeaf(next, path, value);
-    owners.take(manager, path);
-  }
-  for (const path of owners.of(manager)) {
-    const isLeft = !wanted.has(path) && owners.others(manager, path).length === 0;
-    if (isLeft) removeLeaf(next, path);
-  }
-  return next;
-}
-
-/** Who changes a leaf owns it alone. */
-function own(
-  owners: FieldOwners,
-  manager: string,
-  before: ReadonlyMap<string, Json>,
-  after: ReadonlyMap<string, Json>,
-): void {
-  for (const [path, value] of after) {
-    if (!before.has(path) || !isSame(before.get(path), value))
-      owners.take(`${manager}/Update`, path);
-  }
-  for (const path of before.keys()) if (!after.has(path)) owners.forget(path);
 }

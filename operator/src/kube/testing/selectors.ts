@@ -1,5 +1,5 @@
 import { isRecord, type Json, type JsonObject } from './field-sets.ts';
-import { metadataOf } from './object-store.ts';
+import { metadataOf } from './stored-object.ts';
 
 /** Whether an object is one that a list or a watch asked for. Labels: `a=b`, `a==b`, `a!=b`, `a`, `!a`; fields: `a.b=c`. */
 export function selectorOf(
