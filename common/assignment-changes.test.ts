@@ -118,3 +118,16 @@ test('what cannot be is refused in words', () => {
   assert.throws(() => withoutMember(of(1, 1), 0), /last member/);
   assert.throws(() => withoutIdle(current, 'm1'), /still holds/);
 });
+
+test('a member that is leaving is given nothing back when another one leaves', () => {
+  const first = withoutMember(of(5, 3), 1);
+  const second = withoutMember(first, 2);
+  check(first, second);
+  assert.deepEqual(
+    held(second).map((count) => count > 0),
+    [true, false, false, true, true],
+  );
+  // Where all others hold nothing, there are fewer buckets than members.
+  const few = of(3, 1, 1);
+  assert.deepEqual(held(withoutMember(few, 0)), [0, 1, 0]);
+});

@@ -46,7 +46,10 @@ export function withMember(current: Assignment, member: Member): Assignment {
 export function withoutMember(current: Assignment, index: number): Assignment {
   const leaving = memberAt(current, index);
   const next = draft(current, current.members);
-  const others = next.members.filter(({ id }) => id !== leaving.id);
+  const rest = next.members.filter(({ id }) => id !== leaving.id);
+  // Who holds nothing is leaving, too, unless there is nobody else.
+  const holding = rest.filter(({ id }) => !isIdle(current, id));
+  const others = holding.length > 0 ? holding : rest;
   if (others.length === 0) throw new ChangeRefusal('the last member cannot leave');
   const counts = heldBy(next);
   for (const [at, bucket] of next.buckets.entries()) {
