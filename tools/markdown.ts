@@ -26,3 +26,16 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const lineOf = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
   return [lineOf(head), lineOf(head.map(() => '---')), ...rows.map(lineOf)].join('\n');
 }
+
+/** Of its headings, as GitHub makes them. */
+export function anchorsOf(markdown: string): ReadonlySet<string> {
+  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}

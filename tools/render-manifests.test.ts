@@ -106,10 +106,19 @@ describe('the chart of the operator', { skip }, () => {
   });
 
   it('renders with everything switched on', () => {
-    const on = ['networkPolicy', 'podDisruptionBudget', 'monitoring.podMonitor'];
+    const monitoring = ['podMonitor', 'prometheusRule', 'dashboard'];
+    const on = ['networkPolicy', 'podDisruptionBudget'].concat(
+      monitoring.map((name) => `monitoring.${name}`),
+    );
     const options = on.flatMap((name) => ['--set', `${name}.enabled=true`]);
     const kinds = objectsOf(template('sierradb-operator', ...options)).map(({ kind }) => kind);
-    for (const kind of ['NetworkPolicy', 'PodDisruptionBudget', 'PodMonitor']) {
+    for (const kind of [
+      'NetworkPolicy',
+      'PodDisruptionBudget',
+      'PodMonitor',
+      'PrometheusRule',
+      'ConfigMap',
+    ]) {
       assert.ok(kinds.includes(kind), kind);
     }
   });

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 
-import { demandDerived } from './markdown.ts';
+import { anchorsOf, demandDerived } from './markdown.ts';
 import { conditionsTable, specTable, statusTable } from './resource-docs.ts';
 
 const docs = join(import.meta.dirname, '..', 'docs');
@@ -29,18 +29,9 @@ describe('docs/kubernetes.md', () => {
 
   it('leads to headings of the runbook that are there', () => {
     const runbook = readFileSync(join(docs, 'runbook.md'), 'utf8');
-    const anchors = new Set(
-      [...runbook.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading)),
-    );
+    const anchors = anchorsOf(runbook);
     const links = [...readFileSync(reference, 'utf8').matchAll(/\(runbook\.md#([^)]+)\)/g)];
     assert.ok(links.length > 5);
     for (const [, anchor = ''] of links) assert.ok(anchors.has(anchor), anchor);
   });
 });
-
-/** As GitHub makes them. */
-const anchorOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replaceAll(/[^\w\- ]/g, '')
-    .replaceAll(' ', '-');
