@@ -25,7 +25,9 @@ export interface BucketHealth {
   /** Sets of members of which each needs a majority: one, or two while voters change. Without a leader, whatever is known. */
   readonly sets: readonly (readonly string[])[];
   readonly learners: readonly string[];
-  /** Members whose replica has everything, could vote and could lead; without a leader: who answers and is not damaged. */
+  /** Ids of the replicas in the last configuration that its leader has committed; none where that is not known. */
+  readonly committed: readonly string[];
+  /** Members whose replica has everything, could vote and could lead; without a leader: whose log is as long as any. */
   readonly upToDate: ReadonlySet<string>;
   /** What the record asks for is in force. */
   readonly isSettled: boolean;
@@ -45,11 +47,19 @@ export function bucketHealth(
   const leader = leaderOf(told);
   const assigned = record.buckets[bucket]?.replicas ?? [];
   if (leader === null) {
+    const last = Math.max(0, ...told.map(({ replica }) => replica.last));
     const known = told.filter(
-      ({ replica }) => replica.health === 'ok' && replica.role !== 'stopped',
+      ({ replica }) => replica.health === 'ok' && last - replica.last <= UNDER_WAY_MAX,
     );
     return {
-      ...{ bucket, leader: null, learners: [], isSettled: false, waitsFor: 'nobody leads it' },
+      ...{
+        bucket,
+        leader: null,
+        learners: [],
+        committed: [],
+        isSettled: false,
+        waitsFor: 'nobody leads it',
+      },
       sets: [assigned.map(({ member }) => member), ...told.flatMap((each) => setsOf(each.replica))],
       upToDate: new Set(known.map(({ status }) => status.member)),
     };
@@ -60,6 +70,7 @@ export function bucketHealth(
     leader: leader.status.member,
     sets: setsOf(replica),
     learners: replica.learners,
+    committed: replica.committed?.replicas ?? [],
     upToDate: new Set(
       told.filter((each) => isUpToDate(each, replica)).map(({ status }) => status.member),
     ),

@@ -77,6 +77,12 @@ export class ClusterView {
     return assignment?.version === record?.version && assignment?.epoch === record?.epoch;
   }
 
+  /** Its disk ends with its pod: somebody has deleted the claim. */
+  isDoomed(id: string): boolean {
+    const status = this.statuses.get(id);
+    return status !== undefined && this.claim(status.index)?.isTerminating === true;
+  }
+
   /** By bucket of the record. */
   get health(): readonly BucketHealth[] {
     const { record } = this;

@@ -21,7 +21,7 @@ import { membershipStep } from './membership.ts';
 import { recordStep, sendSteps } from './record.ts';
 import { isDrainedFor, rolloutStep } from './rollout.ts';
 import { claimActions, replicasNeeded, scaleActions } from './scale.ts';
-import type { Step } from './step.ts';
+import { nothing, type Step } from './step.ts';
 import { storageStep } from './storage.ts';
 import { strikeStep } from './strike.ts';
 import type { Action, Observed, Plan, PlanEvent } from './types.ts';
@@ -44,14 +44,22 @@ export function planOf(observed: Observed): Plan {
   const actions = scaleActions(view, 'up');
   const scaling = actions.length > 0 ? scalingOf(actions, 'make pods') : null;
   const record = recordStep(view);
-  if (record.isLast) return planned(actions, [record], scaling);
+  if (record.isLast) {
+    const mending = mendingOf(view, record);
+    return planned(
+      [...actions, ...mending.actions],
+      record,
+      mending.next ?? scaling,
+      mending.events,
+    );
+  }
   const sends = sendSteps(view);
   const storage = storageStep(view);
   actions.push(...storage.actions);
   const membership = membershipStep(view);
-  if (membership.isLast) return planned(actions, [membership, storage], scaling);
+  if (membership.isLast) return planned(actions, membership, scaling);
   const strike = strikeStep(view);
-  if (strike.isLast) return planned(actions, [strike, membership, storage], scaling);
+  if (strike.isLast) return planned(actions, strike, scaling);
   const fewer = scaleActions(view, 'down');
   actions.push(...fewer, ...claimActions(view));
   const moves = movesOf(view);
@@ -81,16 +89,22 @@ const idle = (next: PlanStatus | null): Plan => ({
   ...{ actions: [], next, events: [], lookAgainMs: CONVERGED_MS },
 });
 
-/** What ends the look early is done behind what stands above it. */
+/** A cluster that cannot begin, or be found again, because its pods do not start, needs other pods. */
+function mendingOf(view: ClusterView, record: Step): Step {
+  if (view.record !== null || record.actions.length > 0) return nothing;
+  return rolloutStep(view, false);
+}
+
+/** A step that ends the look, behind what stands above it. */
 function planned(
   before: readonly Action[],
-  [step, ...others]: [Step, ...Step[]],
-  scaling: PlanStatus | null,
+  step: Step,
+  other: PlanStatus | null,
+  events: readonly PlanEvent[] = [],
 ): Plan {
-  const events: PlanEvent[] = [step, ...others].flatMap((each) => each.events);
   const actions = [...before, ...step.actions];
-  const next = step.next ?? scaling;
-  return { actions, next, events, lookAgainMs: paceOf(step.actions, next) };
+  const next = step.next ?? other;
+  return { actions, next, events: [...events, ...step.events], lookAgainMs: paceOf(actions, next) };
 }
 
 function paceOf(actions: readonly Action[], next: PlanStatus | null): number {

@@ -8,7 +8,12 @@
  * - A bucket is only changed where its leader and a majority are well, and where a majority of those to come is.
  * - A member's disk is lost when the node at its address has another one.
  */
-import type { Assignment, BucketAssignment, Member } from '../../../common/assignment.ts';
+import {
+  type Assignment,
+  type BucketAssignment,
+  type Member,
+  replicaIdOf,
+} from '../../../common/assignment.ts';
 import { isIdle, withReplacement } from '../../../common/assignment-changes.ts';
 import { type PlacementMember, place } from '../../../common/placement.ts';
 import type { NodePlace } from '../resources/names.ts';
@@ -40,7 +45,7 @@ export function membershipStep(view: ClusterView): Step {
   if (isSame(record, next)) {
     return fault === undefined ? nothing : wait('join', null, fault);
   }
-  const objection = objectionTo(view, record, next);
+  const objection = objectionTo(view, record, next) ?? unbegun(view, record);
   if (objection !== null) return wait(ACTION, null, objection);
   const reason = reasonOf(view, record, next);
   return last(
@@ -104,7 +109,36 @@ function nextAssignment(
     version: next.version,
     rebalance: rebalance === 'Auto',
   });
-  return { ...next, buckets };
+  return { ...next, buckets: buckets.map((each, bucket) => withStay(view, record, bucket, each)) };
+}
+
+/**
+ * The only holder of a bucket cannot be replaced by another stay of itself: nobody else has what it would copy. Where it was taken
+ * away and given back, and holds the bucket alone by now, it goes on with the stay that it has.
+ */
+function withStay(
+  view: ClusterView,
+  record: Assignment,
+  bucket: number,
+  given: BucketAssignment,
+): BucketAssignment {
+  const [replica, ...others] = given.replicas;
+  const health = view.health[bucket];
+  if (replica === undefined || others.length > 0 || health === undefined) return given;
+  const [replicaId, ...rest] = health.committed;
+  const isAlone = health.sets.length === 1 && health.learners.length === 0 && rest.length === 0;
+  if (!isAlone || health.leader !== replica.member || replicaId === undefined) return given;
+  // A leader that follows something else may be about to leave.
+  const asked = record.buckets[bucket]?.replicas ?? [];
+  const isAsked = asked.length === 1 && asked[0]?.member === replica.member;
+  if (!isAsked || !view.isCurrent(replica.member)) return given;
+  for (let since = record.version; since > 0; since -= 1) {
+    const stay = { member: replica.member, since };
+    if (replicaIdOf(record.clusterId, bucket, stay).toString('hex') === replicaId) {
+      return { ...given, replicas: [stay] };
+    }
+  }
+  return given;
 }
 
 /** All that changes at one time has the same version. */
@@ -147,28 +181,43 @@ function hasSameReplicas(a: BucketAssignment, b: BucketAssignment): boolean {
   );
 }
 
+/** Groups begin with version 1 only: whoever is to begin one has to be sent that. */
+function unbegun(view: ClusterView, { version }: Assignment): string | null {
+  const bucket = version > 1 ? -1 : view.health.findIndex(({ leader }) => leader === null);
+  return bucket === -1 ? null : `bucket ${String(bucket)} has had no leader yet`;
+}
+
 /** Why it is not the time for it, in words; null: it is. */
 function objectionTo(view: ClusterView, record: Assignment, next: Assignment): string | null {
   const known = new Set(record.members.map(({ id }) => id));
-  const isAble = (id: string): boolean => !known.has(id) || view.isCurrent(id);
+  const isAble = (id: string): boolean =>
+    !known.has(id) || (view.isCurrent(id) && !view.isDoomed(id));
   for (const [bucket, after] of next.buckets.entries()) {
     const before = record.buckets[bucket] as BucketAssignment;
     if (hasSameReplicas(before, after)) continue;
     const begun = after.replicas.filter(({ since }) => since === next.version);
     const unable = begun.find(({ member }) => !isAble(member));
-    if (unable !== undefined) return `${view.nameOf(unable.member)} does not follow the record`;
+    if (unable !== undefined) return unableText(view, unable.member);
     const health = view.health[bucket];
     if (health === undefined || health.leader === null || !hasMajority(health)) {
       return `a majority of bucket ${String(bucket)} is not well`;
     }
     const well = after.replicas.filter(
-      ({ member, since }) => since === next.version || health.upToDate.has(member),
+      ({ member, since }) =>
+        since === next.version || (health.upToDate.has(member) && !view.isDoomed(member)),
     );
     if (well.length < majority(after.replicas.length)) {
       return `too few of the copies of bucket ${String(bucket)} that would stay are well`;
     }
   }
   return null;
+}
+
+function unableText(view: ClusterView, id: string): string {
+  const name = view.nameOf(id);
+  return view.isDoomed(id)
+    ? `the claim of ${name} is being deleted`
+    : `${name} does not follow the record`;
 }
 
 function reasonOf(view: ClusterView, record: Assignment, next: Assignment): string {

@@ -65,6 +65,10 @@ function forming(view: ClusterView): Step {
         hidden.map((pod) => pod.place.index),
       ),
     );
+  const doomed = view.wanted.filter(({ index }) => view.claim(index)?.isTerminating === true);
+  if (doomed.length > 0) {
+    return waits(`${listed(doomed.map(({ claim }) => claim))} is being deleted`);
+  }
   const statuses = view.wanted.map(({ index }) => view.statusAt(index) as NodeStatus);
   const fault = countsFault(view, statuses);
   if (fault !== null) return waits(fault);
@@ -132,6 +136,13 @@ function lostRecord(view: ClusterView): Step | null {
     const have = `${String(members.length)} of ${String(newest.members.length)} members answer`;
     return last(wait(action, null, `${have}, ${String(need)} are needed; ${pods} do not`));
   }
+  if (newest.version === 1 && newest.members.some(({ id }) => isFreshAt(view, id))) {
+    // Groups begin with version 1 only: those that have not begun need it as it is.
+    const reason = 'the record was lost before all members had followed it; it is made again';
+    const next = { action, target: null, waitsFor: null };
+    const again = act([{ kind: 'record', assignment: newest, reason }], next);
+    return last(again, warning('RecordRebuilt', reason));
+  }
   // A newer one of an older epoch must not count as the one that follows.
   const version = Math.max(...followed.map((each) => each.version)) + 1;
   const assignment = { ...newest, epoch: newest.epoch + 1, version };
@@ -140,6 +151,11 @@ function lostRecord(view: ClusterView): Step | null {
     act([{ kind: 'record', assignment, reason }], { action, target: null, waitsFor: null }),
     warning('RecordRebuilt', reason),
   );
+}
+
+function isFreshAt(view: ClusterView, id: string): boolean {
+  const status = view.statuses.get(id);
+  return status !== undefined && isFresh(status);
 }
 
 /** What nodes follow, newest first. */

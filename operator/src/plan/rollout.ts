@@ -13,16 +13,21 @@
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import type { PlanStatus, RolloutStatus } from '../api/sierra-cluster.ts';
 import { type BucketHealth, hasMajority, names } from './bucket-health.ts';
-import type { ClusterView } from './cluster-view.ts';
+import { type ClusterView, isFresh } from './cluster-view.ts';
 import { act, listed, nothing, type Step, wait, warning } from './step.ts';
 import type { Action, ObservedPod } from './types.ts';
 
 const FAILURES_MAX = 2;
-/** Of a process that says nothing yet. */
-const START_PATIENCE_MS = 60_000;
+/** Before a pod that is not ready counts as broken: it may be about to be. */
+const PATIENCE_MS = 60_000;
+/** Before a cluster of which nothing is heard counts as down: its nodes may be well and out of reach. */
+const DOWN_MS = 600_000;
 const ACTION = 'replace a pod';
 
-/** `isSettled`: no move is under way, and nobody is behind the record. */
+/**
+ * `isSettled`: no move is under way, and nobody is behind the record. While there is no record, only what does not run and what is
+ * fresh is replaced.
+ */
 export function rolloutStep(view: ClusterView, isSettled: boolean): Step {
   const { observed } = view;
   const rollout = currentRollout(view);
@@ -97,6 +102,8 @@ function flightOf(view: ClusterView, { pod: name, since }: RolloutStatus): Fligh
 function unreadiness(view: ClusterView, name: string, pod: ObservedPod | undefined): string | null {
   if (pod === undefined) return isPodNeeded(view, name) ? 'it is being made' : null;
   if (pod.isTerminating) return 'it is stopping';
+  // Nobody is ready before there is a cluster.
+  if (view.record === null && view.statusAt(pod.place.index) !== null) return null;
   if (!pod.isReady) return pod.trouble ?? 'it is not ready yet';
   const status = view.statusAt(pod.place.index);
   if (status === null) return 'it does not answer';
@@ -111,6 +118,8 @@ function unreadiness(view: ClusterView, name: string, pod: ObservedPod | undefin
 
 /** A pod that was to be replaced when its place was given up does not come back. */
 function isPodNeeded(view: ClusterView, name: string): boolean {
+  // Nobody knows who is a member.
+  if (view.record === null) return true;
   if (view.wanted.some(({ pod }) => pod === name)) return true;
   return (view.record?.members ?? []).some(({ index }) => view.placeAt(index).pod === name);
 }
@@ -184,18 +193,23 @@ function nextPod(
   const broken = outdated.find((pod) => isExpendable(view, pod));
   if (isFree && broken !== undefined) return choose(view, rollout, broken);
   if (flight.kind === 'under way') return wait(ACTION, flight.pod, flight.reason);
-  const [first, ...others] = outdated.filter((pod) => pod.isHostReady).sort(byLeaders(view));
-  if (first === undefined) return wait(ACTION, null, `the hosts of ${podsOf(outdated)} are gone`);
+  const [first, ...others] = outdated
+    .filter(({ isHostReady, place }) => isHostReady && view.isWanted(place.index))
+    .sort(byLeaders(view));
+  if (first === undefined) return wait(ACTION, null, leftText(outdated));
   if (rollout.failed.length > 0) return wait(ACTION, null, stoppedText(rollout));
   const general = objectionToAll(view, first, isSettled);
   if (general !== null) return wait(ACTION, null, general);
+  const objection = objectionToHealthy(view, first);
+  const isDraining = view.statusAt(first.place.index)?.state === 'draining';
+  // One that has begun to hand over is waited for until its drain ends by itself.
+  if (objection !== null && isDraining) return wait(ACTION, first.place.pod, objection);
   const able = [first, ...others].find((pod) => objectionToHealthy(view, pod) === null);
-  if (able === undefined) return wait(ACTION, null, objectionToHealthy(view, first) ?? '');
+  if (able === undefined) return wait(ACTION, null, objection ?? '');
   const { place } = able;
   const reason = undrained(view, able);
   if (reason === null) return choose(view, rollout, able);
-  const isDraining = view.statusAt(place.index)?.state === 'draining';
-  const drain: Action[] = isDraining ? [] : [{ kind: 'drain', place }];
+  const drain: Action[] = able === first && isDraining ? [] : [{ kind: 'drain', place }];
   return act(drain, { action: ACTION, target: place.pod, waitsFor: reason });
 }
 
@@ -215,16 +229,41 @@ function objectionTo(view: ClusterView, pod: ObservedPod, isSettled: boolean): s
   );
 }
 
-/** It does not work, and no bucket has its majority by it. */
+/** It does not work, and no bucket has its majority by it, or is about to have it again. */
 function isExpendable(view: ClusterView, pod: ObservedPod): boolean {
   if (pod.isReady || !pod.isHostReady) return false;
   const { index } = pod.place;
-  const isSilent = view.statusAt(index) === null;
-  // It may be about to begin.
-  if (isSilent && pod.trouble === null && pod.ageMs < START_PATIENCE_MS) return false;
-  const away = new Set(view.membersAt(index).map(({ id }) => id));
-  return view.health.every((health) => !hasMajority(health) || hasMajority(health, away));
+  const status = view.statusAt(index);
+  if (status === null && pod.trouble !== null) return true;
+  if (status !== null && isFresh(status)) return true;
+  const isLasting = (pod.unreadyMs ?? pod.ageMs) >= PATIENCE_MS;
+  if (view.record === null || isDown(view)) return status === null && isLasting;
+  const ids = new Set(view.membersAt(index).map(({ id }) => id));
+  return view.health.every((health) => {
+    if (![...ids].some((id) => names(health, id))) return status !== null || isLasting;
+    if (hasMajority(health)) return hasMajority(health, ids) && (status !== null || isLasting);
+    return isLasting && health.sets.flat().every((id) => ids.has(id) || !isComing(view, id));
+  });
 }
+
+/** A bucket may have its majority again by it, in a moment: it is silent, and nobody knows why. */
+function isComing(view: ClusterView, id: string): boolean {
+  if (view.statuses.has(id)) return false;
+  const member = view.record?.members.find((each) => each.id === id);
+  const pod = member === undefined ? undefined : view.pod(member.index);
+  return pod === undefined || (pod.isHostReady && pod.trouble === null);
+}
+
+/** Not ready, and not only for a moment. */
+const isBroken = ({ isReady, trouble, unreadyMs, ageMs }: ObservedPod): boolean =>
+  !isReady && (trouble !== null || (unreadyMs ?? ageMs) >= PATIENCE_MS);
+
+/** Nobody answers, and no pod has been ready for long. */
+const isDown = ({ statuses, observed }: ClusterView): boolean =>
+  statuses.size === 0 &&
+  observed.pods.every(
+    ({ isReady, unreadyMs, ageMs }) => !isReady && (unreadyMs ?? ageMs) >= DOWN_MS,
+  );
 
 /** Whatever holds for every pod that is well. */
 function objectionToAll(view: ClusterView, pod: ObservedPod, isSettled: boolean): string | null {
@@ -235,8 +274,8 @@ function objectionToAll(view: ClusterView, pod: ObservedPod, isSettled: boolean)
       other.uid !== pod.uid &&
       isPodNeeded(view, other.place.pod) &&
       (!other.isReady || other.isTerminating) &&
-      // Those would be replaced, too, if that did not cost more.
-      (other.revision === observed.revision || other.isTerminating) &&
+      // Broken ones would be replaced, too, if that did not cost more.
+      (other.revision === observed.revision || other.isTerminating || !isBroken(other)) &&
       other.isHostReady,
   );
   const missing = [...view.wanted, ...(view.record?.members ?? [])].filter(
@@ -258,6 +297,9 @@ function objectionToHealthy(view: ClusterView, { place }: ObservedPod): string |
     const bucket = `bucket ${String(health.bucket)}`;
     if (health.leader === null) return `nobody leads ${bucket}`;
     const others = health.sets.flat().filter((id) => id !== status.member);
+    if (isSmall(health) && view.isDoomed(status.member)) {
+      return `the claim of ${place.pod} is being deleted, and ${bucket} lives by it`;
+    }
     const late = others.find((id) => !health.upToDate.has(id) && !isExcused(view, id));
     if (late !== undefined) return `${view.nameOf(late)} lacks a part of ${bucket}`;
     if (isSmall(health)) {
@@ -277,7 +319,8 @@ function isExcused(view: ClusterView, id: string): boolean {
   const member = view.record?.members.find((each) => each.id === id);
   const pod = member === undefined ? undefined : view.pod(member.index);
   if (pod === undefined) return false;
-  return !pod.isReady && (!pod.isHostReady || pod.revision !== view.observed.revision);
+  if (!pod.isHostReady) return true;
+  return isBroken(pod) && pod.revision !== view.observed.revision;
 }
 
 /** Why it has not handed over yet; null: it leads nothing that others can lead. */
@@ -302,6 +345,11 @@ function byLeaders(view: ClusterView): (a: ObservedPod, b: ObservedPod) => numbe
     isWilling(a) - isWilling(b) ||
     leadersOf(view, a) - leadersOf(view, b) ||
     a.place.index - b.place.index;
+}
+
+function leftText(outdated: readonly ObservedPod[]): string {
+  const lost = outdated.filter(({ isHostReady }) => !isHostReady);
+  return lost.length > 0 ? `the hosts of ${podsOf(lost)} are gone` : `${podsOf(outdated)} leaves`;
 }
 
 const podsOf = (pods: readonly ObservedPod[]): string => listed(pods.map(({ place }) => place.pod));

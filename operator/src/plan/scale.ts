@@ -6,9 +6,11 @@
  *   are never fewer than before: nobody knows who is a member.
  * - A claim is deleted by its UID, only where the spec says so, and never one that a pod has, that a member has, or that a pod is
  *   about to be made for.
+ * - Neither pods nor claims go before a majority of the members follows the record that has struck theirs out.
  * - A wanted place whose last disk belonged to a member that has left gets its pod when that claim is gone.
  */
 import { statefulSetNames, ZONE_ORDINALS } from '../resources/names.ts';
+import { majority } from './bucket-health.ts';
 import { type ClusterView, isFresh } from './cluster-view.ts';
 import type { Action, ObservedClaim } from './types.ts';
 
@@ -39,6 +41,7 @@ export function replicasNeeded(view: ClusterView): ReadonlyMap<string, number> {
 
 /** More pods, or fewer. */
 export function scaleActions(view: ClusterView, direction: 'up' | 'down'): Action[] {
+  if (direction === 'down' && !isHeld(view)) return [];
   const current = new Map(view.observed.statefulSets.map((set) => [set.name, set.replicas]));
   return [...replicasNeeded(view)].flatMap(([statefulSet, replicas]): Action[] => {
     const has = current.get(statefulSet);
@@ -51,13 +54,20 @@ export function scaleActions(view: ClusterView, direction: 'up' | 'down'): Actio
 /** Claims of places that have neither member nor pod. */
 export function claimActions(view: ClusterView): Action[] {
   const { claims, spec } = view.observed;
-  if (view.record === null || spec.whenScaled !== 'Delete') return [];
+  if (!isHeld(view) || spec.whenScaled !== 'Delete') return [];
   return claims
     .filter((claim) => !claim.isTerminating && isUnused(view, claim))
     .map(({ uid, place: { claim, pod } }): Action => {
       const reason = `${pod} has left, and spec.storage.retention.whenScaled is Delete`;
       return { kind: 'delete claim', claim, uid, reason };
     });
+}
+
+/** A majority of the members follows the record: lost, it can be made again without whoever has left. */
+function isHeld(view: ClusterView): boolean {
+  if (view.record === null) return false;
+  const { members } = view.record;
+  return members.filter(({ id }) => view.isCurrent(id)).length >= majority(members.length);
 }
 
 function isUnused(view: ClusterView, { place: { index } }: ObservedClaim): boolean {

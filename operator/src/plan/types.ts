@@ -18,6 +18,8 @@ export interface ObservedPod {
   readonly isTerminating: boolean;
   /** Milliseconds since it was made. */
   readonly ageMs: number;
+  /** Milliseconds since it was ready last; absent: it is ready, or never was. */
+  readonly unreadyMs?: number;
   /** Why it does not run, in words: `ImagePullBackOff: …`, `Unschedulable: …`, `CrashLoopBackOff`, or null. */
   readonly trouble: string | null;
   /** Kubernetes' node that it is bound to is there and ready. False: it is not, or is gone. */

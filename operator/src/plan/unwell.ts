@@ -12,6 +12,11 @@ export function unwell(view: ClusterView): PlanStatus | null {
     const waitsFor = `the host is gone or not ready; when it is off for good, delete its Node object or force the deletion of ${names}: the operator never does`;
     return { action: 'wait for a host', target: names, waitsFor };
   }
+  const over = pods.filter(
+    ({ place: { index } }) => !view.isWanted(index) && !view.hasMemberAt(index),
+  );
+  const [first] = over;
+  if (first !== undefined) return waitForPod(first.place.pod, 'it has left, and is stopping');
   const needed = [
     ...view.wanted,
     ...(view.record?.members ?? []).map(({ index }) => view.placeAt(index)),
