@@ -54,3 +54,10 @@ export async function uninstallOperator(kubernetes: Kubernetes): Promise<void> {
   const release = ['--namespace', OPERATOR_NAMESPACE, '--ignore-not-found', '--wait'];
   await kubernetes.helm(['uninstall', OPERATOR, ...release], { timeoutMs: INSTALL_MS });
 }
+
+/** Without a chance to end anything; another pod takes its place. */
+export async function killOperator(kubernetes: Kubernetes): Promise<void> {
+  const pods = ['-l', `app.kubernetes.io/name=${OPERATOR}`];
+  const flags = ['--grace-period=0', '--force', '--wait=false'];
+  await kubernetes.kubectl(['-n', OPERATOR_NAMESPACE, 'delete', 'pods', ...pods, ...flags]);
+}

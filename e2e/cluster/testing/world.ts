@@ -30,6 +30,7 @@ import {
 } from '../../../operator/src/resources/names.ts';
 import { WireClient } from '../../testing/wire-client.ts';
 import { checkHistory } from '../../process/testing/check-history.ts';
+import type { History } from '../../process/testing/history.ts';
 import { Load, type LoadOptions, type Servers } from '../../process/testing/load.ts';
 import { everyEvent, finalEvent } from '../../process/testing/settle.ts';
 import { operatorImage } from './operator.ts';
@@ -238,9 +239,15 @@ export class World implements AsyncDisposable, Servers {
     });
   }
 
-  /** Ends the clients. Throws where something that they were told is not so, or copies differ. */
-  async settle(load: Load): Promise<void> {
-    const history = await load.stop();
+  /**
+   * Ends the clients. Throws where something that they were told, or `earlier` ones were, is not so, or copies differ.
+   */
+  async settle(load: Load, earlier: History = { appends: [], reads: [] }): Promise<void> {
+    const { appends, reads } = await load.stop();
+    const history = {
+      appends: [...earlier.appends, ...appends],
+      reads: [...earlier.reads, ...reads],
+    };
     const final = await until('all copies are the same', SETTLE_MS, async () => {
       const pods = (await this.pods()).filter(isReady);
       const all = await Promise.all(
