@@ -13,7 +13,7 @@
  *     });
  *     const watching = clusters.run(signal);
  *     await clusters.synced;
- *     await election.run(signal, { onLeading: () => queue.start() });
+ *     await election.run(signal, { onLeading: () => queue.start(), onStopping: () => queue.stop() });
  *
  * Invariants
  * - What is read is kept as it is but for `managedFields`; nothing here knows a type of object beyond its metadata.

@@ -126,6 +126,12 @@ describe('Reflector', () => {
       assert.ok(delay >= limit / 2 && delay <= limit, `${delay} of ${limit}`);
     });
     assert.equal(maps.statistics.relists, 0);
+    // Since then it was told of something.
+    timers.delays.length = 0;
+    server.cut();
+    server.put(configMaps, configMap('c'));
+    await toldOf('c');
+    assert.ok(timers.delays[0]! <= 800);
   });
 
   it('lists again when its version is too old, and tells what happened meanwhile', async () => {
