@@ -110,13 +110,13 @@ export class Checks {
     if (group.sets.every((set) => set.length <= 2) && !isLast) return;
     if (!group.hasMajority(isWell)) return;
     assert(
-      group.hasMajority((id) => id !== gone && isWell(id)),
+      group.hasMajority((id) => id !== gone && this.#world.seemsWell(group, id)),
       `${what} loses its majority`,
     );
   }
 
   #checkClaim(uid: string): void {
-    const { status, kubernetes, groups, memberOf } = this.#world;
+    const { status, kubernetes, groups } = this.#world;
     const claim = [...kubernetes.claims.values()].find((each) => each.uid === uid);
     assert(claim !== undefined, 'it is there when it was looked at');
     assert(!kubernetes.pods.has(claim.place.index), 'a pod has it');
@@ -124,10 +124,7 @@ export class Checks {
     assert(status.assignment !== null, 'nobody knows who is a member');
     assert(!status.assignment.members.some(({ id }) => id === member), 'a member has it');
     for (const group of groups.values()) {
-      assert(
-        !group.ids.some((id) => memberOf.call(this.#world, id) === member),
-        'a group counts on it',
-      );
+      assert(!group.ids.some((id) => this.#world.memberOf(id) === member), 'a group counts on it');
     }
   }
 

@@ -2,7 +2,8 @@
 import type { Plan } from '../../operator/src/plan/index.ts';
 import type { Chance } from './chance.ts';
 import type { Group } from './group.ts';
-import type { ModelClaim, ModelPod } from './kubernetes.ts';
+import type { ModelClaim } from './kubernetes.ts';
+import type { ModelNode } from './node.ts';
 import type { World } from './world.ts';
 
 export class Faults {
@@ -24,7 +25,7 @@ export class Faults {
       if (chance.of(2))
         this.#tell(node.place.pod, 'is not reached', () => (node.isReachable = false));
       else if (chance.of(30)) node.isReachable = true;
-      if (chance.of(1)) this.#tell(node.place.pod, 'is cut off', () => (node.isConnected = false));
+      if (chance.of(1)) this.#tell(node.place.pod, 'is cut off', () => this.#cutOff(node));
       else if (chance.of(30)) node.isConnected = true;
     }
     for (const pod of kubernetes.pods.values()) {
@@ -69,6 +70,11 @@ export class Faults {
     }
   }
 
+  #cutOff(node: ModelNode): void {
+    if (node.isConnected) node.cutMs = this.#world.nowMs;
+    node.isConnected = false;
+  }
+
   #tell(what: string, happens: string, change: () => unknown): void {
     this.#trace(() => `fault: ${what} ${happens}`);
     change();
@@ -79,7 +85,7 @@ export class Faults {
     const claim = this.#chance.pick([...kubernetes.claims.values()]);
     if (claim === undefined || !this.#isBearable(claim)) return;
     this.#tell(claim.place.claim, 'is lost', () => (claim.isTerminating = true));
-    const pod = kubernetes.pods.get(claim.place.index) as ModelPod | undefined;
+    const pod = kubernetes.pods.get(claim.place.index);
     if (pod !== undefined) pod.isTerminating = true;
   }
 

@@ -156,7 +156,10 @@ export class Group {
     for (const id of before) (live.get(id) as Live).replica.match = this.end;
     // The first to have it is whoever leads.
     const leader = this.leader === null ? undefined : live.get(this.leader);
-    if (leader !== undefined) leader.replica.match = this.end;
+    if (leader === undefined) return;
+    leader.replica.match = this.end;
+    leader.replica.configuration = configuration;
+    leader.replica.configurationIndex = this.end;
   }
 
   #ledBucket(
@@ -204,12 +207,13 @@ export class Group {
   }
 }
 
-const cache = new WeakMap<Assignment, Map<number, ReplicaId[]>>();
+type IdsByBucket = Map<number, ReplicaId[]>;
+const cache = new WeakMap<Assignment, IdsByBucket>();
 
 /** Ids of the replicas that an assignment gives a bucket. */
 export function assignedIds(assignment: Assignment, bucket: number): ReplicaId[] {
-  let known = cache.get(assignment);
-  if (known === undefined) cache.set(assignment, (known = new Map()));
+  const known: IdsByBucket = cache.get(assignment) ?? new Map<number, ReplicaId[]>();
+  cache.set(assignment, known);
   let ids = known.get(bucket);
   if (ids === undefined) {
     ids = (assignment.buckets[bucket]?.replicas ?? []).map((each) =>

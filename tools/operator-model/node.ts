@@ -66,6 +66,8 @@ export class ModelNode {
   isReachable = true;
   /** Other members reach it. */
   isConnected = true;
+  /** When it was cut off last. */
+  cutMs = 0;
   /** Buckets that it moves as their leader, in this step. */
   moving = 0;
 
@@ -98,6 +100,13 @@ export class ModelNode {
       .filter((node) => node !== this && node.isConnected && this.isConnected)
       .filter((node) => members.some(({ id }) => id === node.disk.member));
     requireUncounted(replicas, [own, ...others.map((node) => node.status())], leaving);
+  }
+
+  /** A leader that hears of no majority leads no longer. */
+  stepDown(): void {
+    for (const replica of this.disk.replicas.values()) {
+      if (replica.role === 'leader') replica.role = 'candidate';
+    }
   }
 
   /** Makes the replicas that it is to have, removes those that have ended. */

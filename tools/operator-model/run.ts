@@ -59,10 +59,9 @@ export function run(
   world.wanted = lastWanted(world.wanted);
   trace(() => `${String(report.steps)} peace; wanted: ${wantedText(world.wanted)}`);
   faults.end();
-  let plan: Plan | null = null;
   for (let at = 0, quiet = 0; quiet < QUIET_STEPS; at += 1, report.steps += 1) {
     world.step();
-    plan = look({ crash: weather.crash, delay: 0 });
+    const plan = look({ crash: weather.crash, delay: 0 });
     faults.follow(plan);
     const isQuiet = plan.actions.length === 0 && plan.next === null;
     assert(quiet === 0 || plan.actions.length === 0, `touched again: ${show(plan)}`);

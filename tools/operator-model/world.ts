@@ -81,6 +81,7 @@ export class World {
       if (this.nowMs >= node.drainEndMs) node.isDraining = false;
       node.tend(() => this.#chance.of(40));
       if (this.#chance.of(30)) this.#passOn(node);
+      if (!node.isConnected && this.#chance.of(70)) node.stepDown();
     }
     this.refresh();
     for (const group of this.groups.values()) {
@@ -117,6 +118,14 @@ export class World {
     return match !== undefined && group.end - match <= 1024;
   }
 
+  /** Well, or cut off so lately that nobody can have noticed. */
+  seemsWell(group: Group, replica: string): boolean {
+    const node = this.nodes.find(({ disk }) => disk.replicas.get(group.bucket)?.id === replica);
+    const own = node?.disk.replicas.get(group.bucket);
+    if (node?.cutMs !== this.nowMs || own === undefined) return this.isWell(group, replica);
+    return group.end - own.match <= 1024;
+  }
+
   memberOf(replica: string): string | null {
     return this.#cluster.diskOf.get(replica)?.member ?? null;
   }
@@ -132,7 +141,7 @@ export class World {
     if (assignment === null || !node.isConnected) return;
     const other = this.#chance.pick(this.nodes.filter((each) => each !== node && each.isConnected));
     const theirs = other?.disk.assignment;
-    if (other === undefined || theirs == null || theirs.version >= assignment.version) return;
+    if (other === undefined || !theirs || theirs.version >= assignment.version) return;
     try {
       other.take({ replaces: theirs.version, assignment });
     } catch {
@@ -177,7 +186,7 @@ export class World {
         const node = kubernetes.pods.get(place.index)?.node ?? null;
         const answers = node?.isReachable === true;
         const status = answers ? node.status() : null;
-        const follows = status?.assignment == null || status.assignment.digest === recordDigest;
+        const follows = !status?.assignment || status.assignment.digest === recordDigest;
         return { place, status, assignment: follows ? null : (node?.disk.assignment ?? null) };
       }),
     };

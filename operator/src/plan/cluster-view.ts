@@ -102,3 +102,7 @@ export class ClusterView {
 /** A disk that belongs to no cluster yet. */
 export const isFresh = ({ cluster, assignment }: NodeStatus): boolean =>
   cluster === null && assignment === null;
+
+/** Of two at one place the later one: the disk of the other is gone. */
+export const latest = (members: readonly Member[]): Member[] =>
+  members.filter(({ index }, at) => !members.slice(at + 1).some((other) => other.index === index));

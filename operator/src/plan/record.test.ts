@@ -110,6 +110,15 @@ describe('the record', () => {
     });
   });
 
+  it('is made again as it is where nothing but the first version is followed', () => {
+    const nodes = fresh().map((node) =>
+      node.place.index === 0 ? { ...node, status: statusOf(record, 0), assignment: record } : node,
+    );
+    const { actions } = planOf(unformed({ nodes }));
+    assert.deepEqual(kinds(actions), ['record']);
+    assert.deepEqual(actions[0]?.kind === 'record' && actions[0].assignment, record);
+  });
+
   it('stays lost while only a minority answers, and names the others; their pods are made', () => {
     const five = specOf({ nodes: 5 });
     const last = recordOf(five);

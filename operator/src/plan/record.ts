@@ -19,7 +19,7 @@ import {
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import { firstPlacement } from '../../../common/placement.ts';
 import { majority } from './bucket-health.ts';
-import { type ClusterView, isFresh } from './cluster-view.ts';
+import { type ClusterView, isFresh, latest } from './cluster-view.ts';
 import { act, last, listed, nothing, type Step, wait, warning } from './step.ts';
 import type { Action, PlanEvent } from './types.ts';
 
@@ -128,17 +128,18 @@ function lostRecord(view: ClusterView): Step | null {
   }
   const [newest] = followed;
   if (newest === undefined) return last(wait(action, null, 'no node tells what it follows'));
-  const members = newest.members.filter(({ id }) => view.statuses.has(id));
-  const need = majority(newest.members.length);
+  const asked = latest(newest.members);
+  const members = asked.filter(({ id }) => view.statuses.has(id));
+  const need = majority(asked.length);
   if (members.length < need) {
-    const silent = newest.members.filter(({ id }) => !view.statuses.has(id));
+    const silent = asked.filter(({ id }) => !view.statuses.has(id));
     const pods = listed(silent.map(({ index }) => view.placeAt(index).pod));
-    const have = `${String(members.length)} of ${String(newest.members.length)} members answer`;
+    const have = `${String(members.length)} of ${String(asked.length)} members answer`;
     return last(wait(action, null, `${have}, ${String(need)} are needed; ${pods} do not`));
   }
-  if (newest.version === 1 && newest.members.some(({ id }) => isFreshAt(view, id))) {
-    // Groups begin with version 1 only: those that have not begun need it as it is.
-    const reason = 'the record was lost before all members had followed it; it is made again';
+  if (newest.version === 1) {
+    // Groups begin with version 1 only: one that has not begun needs it as it is.
+    const reason = 'the record was lost; the first version is all that nodes follow, and goes on';
     const next = { action, target: null, waitsFor: null };
     const again = act([{ kind: 'record', assignment: newest, reason }], next);
     return last(again, warning('RecordRebuilt', reason));
@@ -151,11 +152,6 @@ function lostRecord(view: ClusterView): Step | null {
     act([{ kind: 'record', assignment, reason }], { action, target: null, waitsFor: null }),
     warning('RecordRebuilt', reason),
   );
-}
-
-function isFreshAt(view: ClusterView, id: string): boolean {
-  const status = view.statuses.get(id);
-  return status !== undefined && isFresh(status);
 }
 
 /** What nodes follow, newest first. */

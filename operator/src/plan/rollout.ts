@@ -121,7 +121,7 @@ function isPodNeeded(view: ClusterView, name: string): boolean {
   // Nobody knows who is a member.
   if (view.record === null) return true;
   if (view.wanted.some(({ pod }) => pod === name)) return true;
-  return (view.record?.members ?? []).some(({ index }) => view.placeAt(index).pod === name);
+  return view.record.members.some(({ index }) => view.placeAt(index).pod === name);
 }
 
 function isReadyPod({ observed }: ClusterView, name: string): boolean {
@@ -204,7 +204,8 @@ function nextPod(
   const isDraining = view.statusAt(first.place.index)?.state === 'draining';
   // One that has begun to hand over is waited for until its drain ends by itself.
   if (objection !== null && isDraining) return wait(ACTION, first.place.pod, objection);
-  const able = [first, ...others].find((pod) => objectionToHealthy(view, pod) === null);
+  const able =
+    objection === null ? first : others.find((pod) => objectionToHealthy(view, pod) === null);
   if (able === undefined) return wait(ACTION, null, objection ?? '');
   const { place } = able;
   const reason = undrained(view, able);
@@ -236,13 +237,17 @@ function isExpendable(view: ClusterView, pod: ObservedPod): boolean {
   const status = view.statusAt(index);
   if (status === null && pod.trouble !== null) return true;
   if (status !== null && isFresh(status)) return true;
-  const isLasting = (pod.unreadyMs ?? pod.ageMs) >= PATIENCE_MS;
-  if (view.record === null || isDown(view)) return status === null && isLasting;
+  const unreadyMs = pod.unreadyMs ?? pod.ageMs;
+  if (view.record === null || isDown(view)) return status === null && unreadyMs >= PATIENCE_MS;
+  if (status === null && unreadyMs < PATIENCE_MS) return false;
   const ids = new Set(view.membersAt(index).map(({ id }) => id));
   return view.health.every((health) => {
-    if (![...ids].some((id) => names(health, id))) return status !== null || isLasting;
-    if (hasMajority(health)) return hasMajority(health, ids) && (status !== null || isLasting);
-    return isLasting && health.sets.flat().every((id) => ids.has(id) || !isComing(view, id));
+    if (![...ids].some((id) => names(health, id))) return true;
+    if (hasMajority(health)) return hasMajority(health, ids);
+    // One that is silent may be what others have their majority by.
+    const patienceMs = status === null && !isSmall(health) ? DOWN_MS : PATIENCE_MS;
+    if (unreadyMs < patienceMs) return false;
+    return health.sets.flat().every((id) => ids.has(id) || !isComing(view, id));
   });
 }
 

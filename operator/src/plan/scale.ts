@@ -11,7 +11,7 @@
  */
 import { statefulSetNames, ZONE_ORDINALS } from '../resources/names.ts';
 import { majority } from './bucket-health.ts';
-import { type ClusterView, isFresh } from './cluster-view.ts';
+import { type ClusterView, isFresh, latest } from './cluster-view.ts';
 import type { Action, ObservedClaim } from './types.ts';
 
 /** Pods of each StatefulSet, by its name: for all of them, whether they are there or not. */
@@ -66,7 +66,7 @@ export function claimActions(view: ClusterView): Action[] {
 /** A majority of the members follows the record: lost, it can be made again without whoever has left. */
 function isHeld(view: ClusterView): boolean {
   if (view.record === null) return false;
-  const { members } = view.record;
+  const members = latest(view.record.members);
   return members.filter(({ id }) => view.isCurrent(id)).length >= majority(members.length);
 }
 
