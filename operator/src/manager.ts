@@ -54,7 +54,7 @@ export class Manager {
     const { namespace, leaseName: name, identity } = config;
     // The election has connections of its own: a server that answers slowly does not cost the Lease.
     const forElection = new KubeClient(connection);
-    this.#election = new LeaderElection(forElection, { namespace, name, identity });
+    this.#election = new LeaderElection(forElection, { namespace, name, identity, log });
     const kube = new KubeClient(connection, { mayWrite: () => this.#election.assertLeader() });
     this.#clients = [forElection, kube];
     this.#metrics = new OperatorMetrics({ queueDepth: () => this.#queue.depth });
@@ -64,6 +64,9 @@ export class Manager {
       now: () => Date.now(),
       newId: () => randomUUID(),
       newSecret: () => randomBytes(32).toString('hex'),
+      reported: ({ namespace: place = '', name: cluster }, phase) => {
+        this.#metrics.phase(place, cluster, phase);
+      },
       emit: (regarding, event) => recorder.emit(regarding, event),
     });
     this.#queue = new WorkQueue((key) => this.#look(key));
@@ -84,6 +87,8 @@ export class Manager {
           this.#metrics.leads(true);
           this.#queue.start();
         },
+        // The Lease is given up when nothing is under way any more.
+        onStopping: () => this.#queue.stop(),
       });
     } finally {
       this.#metrics.leads(false);
@@ -111,7 +116,7 @@ export class Manager {
       places.map(
         (place) =>
           new Reflector(kube, {
-            ...{ type, ...place },
+            ...{ type, ...place, log: this.#log },
             ...(labelSelector !== null && { labelSelector }),
             changed: (object) => {
               const name = nameOf(object);

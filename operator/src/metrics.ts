@@ -7,6 +7,7 @@ export class OperatorMetrics {
   readonly #durations: Histogram;
   readonly #leader: Gauge;
   readonly #phases: Gauge<'namespace' | 'name' | 'phase'>;
+  readonly #known = new Map<string, string>();
 
   constructor(state: { readonly queueDepth: () => number }) {
     const registers = [this.registry];
@@ -54,8 +55,13 @@ export class OperatorMetrics {
   }
 
   /** Null: the cluster is gone. */
-  phase(namespace: string, name: string, before: string | null, now: string | null): void {
+  phase(namespace: string, name: string, now: string | null): void {
+    const key = `${namespace}/${name}`;
+    const before = this.#known.get(key) ?? null;
     if (before !== null) this.#phases.remove({ namespace, name, phase: before });
-    if (now !== null) this.#phases.set({ namespace, name, phase: now }, 1);
+    this.#known.delete(key);
+    if (now === null) return;
+    this.#known.set(key, now);
+    this.#phases.set({ namespace, name, phase: now }, 1);
   }
 }

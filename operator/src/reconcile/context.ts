@@ -1,6 +1,6 @@
 /** What the loop works with. */
 import type { PlanEvent } from '../plan/types.ts';
-import type { KubeApi, KubeObject } from '../kube/types.ts';
+import type { KubeApi, KubeObject, ObjectName } from '../kube/types.ts';
 import type { NodesApi } from '../nodes/types.ts';
 
 export interface OperatorLog {
@@ -21,5 +21,7 @@ export interface ReconcileContext {
   readonly newSecret: () => string;
   /** Image of storage pods where a cluster names none. */
   readonly defaultImage: string;
+  /** A phase that was reported; null: the cluster is gone. */
+  readonly reported: (cluster: ObjectName, phase: string | null) => void;
   readonly emit: (regarding: KubeObject, event: PlanEvent) => void;
 }

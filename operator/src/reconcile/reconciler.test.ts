@@ -92,11 +92,13 @@ describe('a cluster', () => {
 
   it('goes on where its status is lost, in a new epoch', async () => {
     await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.change({ nodes: 4 });
+    await kubernetes.settle();
     const { assignment } = kubernetes.cluster.status ?? {};
     const { status: _lost, ...rest } = kubernetes.cluster;
     kubernetes.server.put(sierraClusters, rest);
     await kubernetes.settle();
-    await check(kubernetes, 3);
+    await check(kubernetes, 4);
     const rebuilt = kubernetes.cluster.status?.assignment;
     assert.equal(rebuilt?.clusterId, assignment?.clusterId);
     assert.equal(rebuilt?.epoch, (assignment?.epoch ?? 0) + 1);

@@ -45,7 +45,10 @@ export class Reconciler {
   /** Answers when to look again, in milliseconds; null: the cluster is gone. Rejects with what has failed: it is to be tried again. */
   async reconcile(name: ObjectName): Promise<number | null> {
     const cluster = await this.#context.kube.get<SierraCluster>(sierraClusters, name);
-    if (cluster === null || cluster.metadata.deletionTimestamp !== undefined) return null;
+    if (cluster === null || cluster.metadata.deletionTimestamp !== undefined) {
+      this.#context.reported(name, null);
+      return null;
+    }
     try {
       return await this.#run(cluster);
     } catch (error) {
@@ -57,11 +60,14 @@ export class Reconciler {
   async #run(cluster: SierraCluster): Promise<number> {
     const context = this.#context;
     const spec = settledSpec(cluster.spec, { image: context.defaultImage });
-    const refusals = refusalsOf(spec, cluster.status?.assignment ?? null);
+    const record = cluster.status?.assignment ?? null;
     const own = ownerOf(cluster);
-    const secret = await this.#secretOf(cluster, own, spec.paused || refusals.length > 0);
+    const isUntouched = spec.paused || refusalsOf(spec, record).length > 0;
+    const secret = await this.#secretOf(cluster, own, isUntouched);
     const revision = revisionOf(own, spec);
     const observed = await observe(context, { cluster, spec, secret, revision });
+    const volumeBytes = Math.max(0, ...observed.claims.map((claim) => claim.requestedBytes));
+    const refusals = refusalsOf(spec, record, { volumeBytes });
     const plan = refusals.length > 0 ? refused(refusals) : planOf(observed);
     let current = cluster;
     try {
@@ -93,6 +99,7 @@ export class Reconciler {
       ...(previous?.rollout !== undefined && { rollout: previous.rollout }),
     };
     const status = { ...seen, ...kept };
+    this.#context.reported(cluster.metadata, status.phase ?? null);
     if (previous !== undefined && sameStatus(status, previous)) return;
     await writeStatus(this.#context, { ...cluster, status }, {});
   }

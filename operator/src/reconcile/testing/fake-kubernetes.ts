@@ -216,6 +216,7 @@ export class FakeKubernetes implements AsyncDisposable {
       now: () => this.#now,
       newId: () => crypto.randomUUID(),
       newSecret: () => 'ab'.repeat(32),
+      reported: () => undefined,
       emit: () => undefined,
     };
   }
