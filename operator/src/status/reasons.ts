@@ -40,7 +40,7 @@ export const reasons = {
   ],
   Ready: ['Ready', 'SpecRefused', 'NotAvailable', 'Progressing', 'NotUpToDate', 'NotKnown'],
   Paused: ['Paused', 'NotPaused'],
-} as const satisfies Readonly<Record<ConditionType, readonly string[]>>;
+} as const;
 
 export type ReasonOf<T extends ConditionType> =
   (typeof reasons)[T][number] | (T extends 'SpecAccepted' ? RefusalReason : never);
