@@ -1,7 +1,7 @@
 /** What goes wrong. Nothing that no cluster survives: a second disk is not lost while the first one is in a group still. */
 import type { Plan } from '../../operator/src/plan/index.ts';
 import type { Chance } from './chance.ts';
-import type { Group } from './group.ts';
+import { assignedIds, type Group } from './group.ts';
 import type { ModelClaim } from './kubernetes.ts';
 import type { ModelNode } from './node.ts';
 import type { World } from './world.ts';
@@ -101,10 +101,12 @@ export class Faults {
       const member = this.#world.memberOf(id);
       return member !== null && disks.has(member) && this.#matchOf(id, group.bucket) === group.end;
     };
-    const isLarge = (group: Group): boolean =>
-      group.ids.length >= 3 &&
-      group.sets.length === 1 &&
-      (status.assignment?.buckets[group.bucket]?.replicas.length ?? 0) >= 3;
+    const { assignment } = status;
+    const isLarge = ({ bucket, configuration, sets, ids }: Group): boolean => {
+      const asked = assignment === null ? [] : assignedIds(assignment, bucket);
+      const isSettled = sets.length === 1 && configuration.learners.length === 0;
+      return isSettled && asked.length >= 3 && asked.every((id) => ids.includes(id));
+    };
     return [...groups.values()].every(
       (group) => isLarge(group) && group.hasMajority((id) => isKept(group, id)),
     );

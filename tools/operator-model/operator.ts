@@ -32,6 +32,7 @@ export function reconcile(world: World, checks: Checks, chance: Chance, weather:
     try {
       apply(world, action, look);
     } catch {
+      if (action.kind === 'send') continue;
       return plan;
     }
     checks.done(action);

@@ -63,16 +63,18 @@ function joinerAt(
 ): Member | string | null {
   const status = view.statusAt(index);
   if (status === null || record.members.some(({ id }) => id === status.member)) return null;
-  if (!isFresh(status)) {
-    const whose =
-      status.cluster === record.clusterId ? 'a member that has left' : 'another cluster';
-    return `${pod} has the disk of ${whose}; delete claim ${claim} and pod ${pod} for a fresh one`;
+  const hasLeft = record.removed.includes(status.member);
+  if (hasLeft || !isFresh(status)) {
+    const isOwn = status.cluster === record.clusterId;
+    const whose = isOwn ? 'this cluster that the record does not name' : 'another cluster';
+    const disk = hasLeft ? 'the disk of a member that has left' : `a disk of ${whose}`;
+    const remedy = `delete claim ${claim} and pod ${pod} for a fresh one`;
+    return `${pod} has ${disk}; ${hasLeft ? remedy : `if it is not needed, ${remedy}`}`;
   }
   // It is about to go, or its disk is.
   if (view.pod(index)?.isTerminating !== false || view.claim(index)?.isTerminating === true) {
     return null;
   }
-  if (record.removed.includes(status.member)) return null;
   if ([...view.observed.nodes].filter((n) => n.status?.member === status.member).length > 1) {
     return `${pod} has a copy of another node's disk; delete claim ${claim} and pod ${pod}`;
   }

@@ -5,7 +5,7 @@
  * Invariants
  * - A cluster begins only where all wanted nodes answer with fresh disks, and nobody is seen whose disk is not fresh.
  * - Where a node is ahead of the record, nothing is planned before the record says the same.
- * - A lost record is made again from the newest assignment that is found, when a majority of its members has answered: what
+ * - A lost record is made again from the newest assignment that is found, when a majority of its holders has answered: what
  *   was carried out reached one of them. An epoch goes on counting versions: stays are told apart by the version that began them.
  * - A node whose disk no record names is sent nothing.
  */
@@ -17,6 +17,7 @@ import {
   type Member,
 } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
+import { isIdle } from '../../../common/assignment-changes.ts';
 import { firstPlacement } from '../../../common/placement.ts';
 import { majority } from './bucket-health.ts';
 import { type ClusterView, isFresh, latest } from './cluster-view.ts';
@@ -128,7 +129,8 @@ function lostRecord(view: ClusterView): Step | null {
   }
   const [newest] = followed;
   if (newest === undefined) return last(wait(action, null, 'no node tells what it follows'));
-  const asked = latest(newest.members);
+  // Whoever is to hold nothing may have left since, and know of nothing.
+  const asked = latest(newest.members).filter(({ id }) => !isIdle(newest, id));
   const members = asked.filter(({ id }) => view.statuses.has(id));
   const need = majority(asked.length);
   if (members.length < need) {

@@ -238,15 +238,16 @@ function isExpendable(view: ClusterView, pod: ObservedPod): boolean {
   if (status === null && pod.trouble !== null) return true;
   if (status !== null && isFresh(status)) return true;
   const unreadyMs = pod.unreadyMs ?? pod.ageMs;
-  if (view.record === null || isDown(view)) return status === null && unreadyMs >= PATIENCE_MS;
+  if (view.record === null || isDown(view)) return status === null && unreadyMs >= DOWN_MS;
   if (status === null && unreadyMs < PATIENCE_MS) return false;
   const ids = new Set(view.membersAt(index).map(({ id }) => id));
   return view.health.every((health) => {
     if (![...ids].some((id) => names(health, id))) return true;
-    if (hasMajority(health)) return hasMajority(health, ids);
+    if (health.leader !== null && hasMajority(health)) return hasMajority(health, ids);
     // One that is silent may be what others have their majority by.
     const patienceMs = status === null && !isSmall(health) ? DOWN_MS : PATIENCE_MS;
     if (unreadyMs < patienceMs) return false;
+    if (hasMajority(health)) return hasMajority(health, ids);
     return health.sets.flat().every((id) => ids.has(id) || !isComing(view, id));
   });
 }

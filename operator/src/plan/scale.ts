@@ -11,7 +11,7 @@
  */
 import { statefulSetNames, ZONE_ORDINALS } from '../resources/names.ts';
 import { majority } from './bucket-health.ts';
-import { type ClusterView, isFresh, latest } from './cluster-view.ts';
+import { type ClusterView, latest } from './cluster-view.ts';
 import type { Action, ObservedClaim } from './types.ts';
 
 /** Pods of each StatefulSet, by its name: for all of them, whether they are there or not. */
@@ -90,9 +90,7 @@ function isLeftOver(view: ClusterView, index: number): boolean {
   if (record === null || observed.spec.whenScaled !== 'Delete') return false;
   if (view.hasMemberAt(index)) return false;
   const status = view.statusAt(index);
-  if (status !== null) {
-    return !isFresh(status) && record.removed.includes(status.member);
-  }
+  if (status !== null) return record.removed.includes(status.member);
   return (
     view.claim(index) !== undefined && view.pod(index) === undefined && !isCovered(view, index)
   );
