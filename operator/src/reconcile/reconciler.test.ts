@@ -124,6 +124,22 @@ describe('a cluster', () => {
     await check(kubernetes, 4);
   });
 
+  it('is no trouble when it goes while it is looked at, alone or with its namespace', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.change({ nodes: 4 });
+    const reason = 'Forbidden';
+    kubernetes.server.faultOf = ({ method }) => (method === 'GET' ? null : { code: 403, reason });
+    assert(await kubernetes.turn());
+    kubernetes.server.faultOf = ({ method }) => {
+      if (method === 'GET') return null;
+      kubernetes.server.remove(sierraClusters, { namespace, name: 'orders' });
+      return { code: 404, reason: 'NotFound' };
+    };
+    assert.equal(await kubernetes.turn(), null);
+    kubernetes.server.faultOf = () => null;
+    assert.equal(await kubernetes.turn(), null);
+  });
+
   it('keeps the secret that it was made with', async () => {
     await using kubernetes = await settled({ nodes: 3 });
     const [secret, ...others] = kubernetes.server.objects(secrets);

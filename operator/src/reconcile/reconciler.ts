@@ -52,9 +52,16 @@ export class Reconciler {
     try {
       return await this.#run(cluster);
     } catch (error) {
-      if (!isConflict(error)) throw error;
-      return AT_ONCE_MS;
+      if (isConflict(error)) return AT_ONCE_MS;
+      // It goes with its namespace, or has gone while it was looked at.
+      if (isTerminating(error) || (await this.#isGone(name))) return null;
+      throw error;
     }
+  }
+
+  async #isGone(name: ObjectName): Promise<boolean> {
+    const found = await this.#context.kube.get(sierraClusters, name).catch(() => undefined);
+    return found === null;
   }
 
   async #run(cluster: SierraCluster): Promise<number> {
@@ -143,6 +150,9 @@ export class Reconciler {
 
 const isConflict = (error: unknown): boolean =>
   error instanceof KubeError && error.reason === 'Conflict';
+
+const isTerminating = (error: unknown): boolean =>
+  error instanceof KubeError && error.code === 403 && /being terminated/.test(error.message);
 
 /** Nothing is done while the spec is refused: what runs goes on as it is. */
 function refused(refusals: readonly Refusal[]): Plan {
