@@ -67,7 +67,7 @@ describe(`the control plane, seed ${seed}`, () => {
         const beganMs = performance.now();
         await kubox!.killPod(leader.metadata.uid);
         await load.acknowledged(200);
-        t.diagnostic(`slowest append with a dead leader: ${load.slowestMs(beganMs)} ms`);
+        t.diagnostic(`slowest append with a dead leader: ${Math.round(load.slowestMs(beganMs))} ms`);
         while (performance.now() < thawAtMs) await load.acknowledged(20);
       } finally {
         thaw();

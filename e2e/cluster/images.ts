@@ -20,6 +20,9 @@ const execute = promisify(execFile);
 /** With a tag, and not `latest`: a cluster must not try to pull it. */
 export const IMAGE = 'sierradb:test';
 
+/** Where it is written by default. */
+export const imageFile: string = join(tmpdir(), 'sierradb-test.tar');
+
 export const kubox: string = resolve(root, process.env['KUBOX'] ?? '../shared/kubox');
 
 /** Of the image, which kubelet checks is not root. */
@@ -92,7 +95,7 @@ async function copyPackages(app: string): Promise<void> {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const file = resolve(process.argv[2] ?? join(tmpdir(), 'sierradb-test.tar'));
+  const file = resolve(process.argv[2] ?? imageFile);
   await buildImage(file);
   process.stdout.write(`${file}\n`);
 }

@@ -12,7 +12,7 @@ import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { kubox as kuboxFolder } from '../images.ts';
+import { imageFile, kubox as kuboxFolder } from '../images.ts';
 import { type CommandOptions, run } from './command.ts';
 
 const NODES = 3;
@@ -129,8 +129,10 @@ export class Kubox {
     await this.#script(START_MS, 'node.sh', 'stop', String(index));
   }
 
+  /** A new machine of that name, with the images that were loaded before. */
   async startNode(index: number): Promise<void> {
     await this.#script(START_MS, 'node.sh', 'start', String(index), zoneOf(index));
+    if (existsSync(imageFile)) await this.load(imageFile);
   }
 
   /** Cuts the API server's time; what is returned lets it go on. */

@@ -1,9 +1,7 @@
 /** The operator, installed by its chart: once for all tests, unless one asks for it anew. */
-import { existsSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { buildImage, IMAGE } from '../images.ts';
+import { buildImage, IMAGE, imageFile } from '../images.ts';
 import type { Kubernetes } from './kubernetes.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -17,11 +15,8 @@ const INSTALL_MS = 120_000;
 /** Makes the image of these sources and gives it to the cluster's nodes, unless another image was named. */
 export async function provideImage({ kubox }: Kubernetes): Promise<void> {
   if (kubox === null || process.env['SIERRADB_IMAGE'] !== undefined) return;
-  const file = join(tmpdir(), 'sierradb-test.tar');
-  if (process.env['KEEP_IMAGE'] !== '1' || !existsSync(file) || statSync(file).size === 0) {
-    await buildImage(file);
-  }
-  await kubox.load(file);
+  await buildImage(imageFile);
+  await kubox.load(imageFile);
 }
 
 /** The resource definitions alone. */
@@ -38,6 +33,8 @@ export async function installOperator(kubernetes: Kubernetes): Promise<void> {
   const image = [
     ...['--set', `image.repository=${operatorImage.slice(0, at)}`],
     ...['--set', `image.tag=${operatorImage.slice(at + 1)}`],
+    // The one that works may be on a machine that is lost.
+    ...['--set', 'replicas=2'],
   ];
   const wait = ['--wait', '--timeout', `${INSTALL_MS / 1000}s`];
   await kubernetes.helm(
