@@ -72,7 +72,7 @@ export default tseslint.config(
   },
   {
     // What only tests need stays out of what is shipped.
-    files: ['common/**/*.ts', 'node/**/*.ts', 'client/**/*.ts', 'cli/**/*.ts'],
+    files: ['{common,node,client,cli,operator}/**/*.ts'],
     ignores: ['**/*.test.ts', '**/testing/**'],
     rules: {
       'no-restricted-imports': [

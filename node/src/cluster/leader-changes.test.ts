@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 
 import { SierraError } from '../../../common/errors.ts';
 import { seededRandom } from '../../../common/random.ts';
+import { seeds } from '../../../common/testing/seeds.ts';
 import type { Feed, FeedTarget } from '../engine/types.ts';
 import type { Router } from './router.ts';
 import { MemoryCluster } from './testing/memory-cluster.ts';
@@ -18,11 +19,11 @@ import {
   streamOfBucket,
 } from './testing/routed-events.ts';
 
-const seeds = Number(process.env['SEEDS'] ?? 3);
-const firstSeed = Number(process.env['SEED'] ?? 1);
+/** They run in real time: a seed takes a second. */
+const drawn = seeds(3, 5);
 
 describe('while leaders change', () => {
-  for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+  for (const seed of drawn) {
     test(`nothing acknowledged is lost, and every read sees it (SEED=${String(seed)})`, async () => {
       await using cluster = await MemoryCluster.open({ seed });
       await cluster.led();
@@ -163,7 +164,7 @@ describe('an append that is not decided yet', () => {
 });
 
 describe('feeds of buckets that are held elsewhere', () => {
-  for (let seed = firstSeed; seed < firstSeed + seeds; seed += 1) {
+  for (const seed of drawn) {
     test(`show every event once while leaders change (SEED=${String(seed)})`, async () => {
       await using cluster = await MemoryCluster.open({ members: 5, seed });
       await cluster.led();
