@@ -16,10 +16,12 @@ export class Checks {
     this.#world = world;
   }
 
-  /** Before anything of the plan is carried out. */
-  plan(actions: readonly Action[]): void {
+  /** Before anything of the plan is carried out. `isStale`: some of what was seen is true no longer. */
+  plan(actions: readonly Action[], isStale: boolean): void {
     for (const pod of this.#world.kubernetes.pods.values()) {
-      if (this.#world.isPodReady(pod)) this.#away.delete(pod.place.pod);
+      const isLost = this.#world.kubernetes.lostHosts.has(pod.host);
+      // That it stays away is not the operator's doing.
+      if (isLost || this.#world.isPodReady(pod)) this.#away.delete(pod.place.pod);
     }
     for (const name of this.#away) {
       if (!this.#world.wantedPlaces.some(({ pod }) => pod === name)) this.#away.delete(name);
@@ -32,7 +34,7 @@ export class Checks {
     );
     const disruptive = actions.filter(({ kind }) => kind === 'delete pod' || kind === 'record');
     assert(disruptive.length <= 1, 'one thing at a time');
-    for (const action of actions) this.#check(action);
+    for (const action of actions) this.#check(action, isStale);
   }
 
   /** When an action was carried out. */
@@ -44,9 +46,9 @@ export class Checks {
     }
   }
 
-  #check(action: Action): void {
+  #check(action: Action, isStale: boolean): void {
     if (action.kind === 'record') this.#checkRecord(action.assignment);
-    else if (action.kind === 'delete pod') this.#checkPod(action.uid);
+    else if (action.kind === 'delete pod') this.#checkPod(action.uid, isStale);
     else if (action.kind === 'delete claim') this.#checkClaim(action.uid);
     else if (action.kind === 'scale') this.#checkScale(action.statefulSet, action.replicas);
   }
@@ -87,13 +89,14 @@ export class Checks {
     }
   }
 
-  #checkPod(uid: string): void {
+  #checkPod(uid: string, isStale: boolean): void {
     const { pods } = this.#world.kubernetes;
     const pod = [...pods.values()].find((each) => each.uid === uid);
     assert(pod !== undefined, 'it is there when it was looked at');
     if (this.#world.isPodReady(pod)) {
       assert.deepEqual([...this.#away], [], 'one pod that is well at a time');
     }
+    if (isStale) return;
     const claim = this.#world.kubernetes.claims.get(pod.place.index);
     for (const replica of claim?.disk?.replicas.values() ?? []) {
       const group = this.#world.groups.get(replica.bucket) as Group;

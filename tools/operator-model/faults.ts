@@ -91,7 +91,7 @@ export class Faults {
 
   #isBearable(lost: ModelClaim): boolean {
     const { groups, kubernetes, status, wanted } = this.#world;
-    if (status.assignment !== null && groups.size < wanted.spec.bucketCount) return false;
+    if (groups.size < wanted.spec.bucketCount) return false;
     const disks = new Set(
       [...kubernetes.claims.values()].flatMap((claim) =>
         claim === lost || claim.isTerminating ? [] : (claim.disk?.member ?? []),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { seeds, underSeed } from '../../common/testing/seeds.ts';
-import { run } from './run.ts';
+import { movesOf, run } from './run.ts';
 
 const TRACE_LINES = 40;
 
@@ -30,4 +30,16 @@ test('whatever is wanted and goes wrong, a cluster becomes what it is to be', as
     });
   }
   assert(records > 0, 'clusters are formed');
+});
+
+test('a cluster that grows or shrinks undisturbed moves no more than it has to', async () => {
+  let moved = 0;
+  for (const seed of seeds(40, 10)) {
+    await underSeed('tools/operator-model/model.test.ts', seed, async (each) => {
+      const { begun, needed } = movesOf(each);
+      assert.equal(begun, needed);
+      moved += begun;
+    });
+  }
+  assert(moved > 0, 'something is moved');
 });

@@ -17,14 +17,20 @@ export interface Weather {
   readonly crash: number;
   /** Percent of actions before which the world goes on. */
   readonly delay: number;
+  /** Percent of looks in which the world goes on while they last. */
+  readonly stale: number;
 }
 
 /** One look, and what follows from it. */
 export function reconcile(world: World, checks: Checks, chance: Chance, weather: Weather): Plan {
-  const observed = world.observe(chance.id());
+  const id = chance.id();
+  const { nodes } = world.observe(id);
+  const isStale = chance.of(weather.stale);
+  if (isStale) world.step();
   const { resourceVersion } = world.status;
+  const observed = isStale ? { ...world.observe(id), nodes } : world.observe(id);
   const plan = planOf(observed);
-  checks.plan(plan.actions);
+  checks.plan(plan.actions, isStale);
   keepChildren(world, observed, plan);
   const look = { version: resourceVersion };
   for (const action of plan.actions) {

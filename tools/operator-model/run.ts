@@ -3,6 +3,8 @@
  * what it is wanted to be, in so many steps, and then not be touched any more.
  */
 import assert from 'node:assert/strict';
+import type { Assignment, BucketAssignment } from '../../common/assignment.ts';
+import { place } from '../../common/placement.ts';
 import { settledSpec, type SettledSpec } from '../../operator/src/api/sierra-cluster.ts';
 import type { Plan } from '../../operator/src/plan/index.ts';
 import { Chance } from './chance.ts';
@@ -35,6 +37,7 @@ export function run(
   const weather: Weather = {
     crash: [0, 30, 100][chance.below(3)] ?? 0,
     delay: [0, 20][chance.below(2)] ?? 0,
+    stale: [0, 0, 30][chance.below(3)] ?? 0,
   };
   const report = { steps: 0, actions: 0, records: 0 };
   const look = (during: Weather): Plan => {
@@ -61,7 +64,7 @@ export function run(
   faults.end();
   for (let at = 0, quiet = 0; quiet < QUIET_STEPS; at += 1, report.steps += 1) {
     world.step();
-    const plan = look({ crash: weather.crash, delay: 0 });
+    const plan = look({ crash: weather.crash, delay: 0, stale: 0 });
     faults.follow(plan);
     const isQuiet = plan.actions.length === 0 && plan.next === null;
     assert(quiet === 0 || plan.actions.length === 0, `touched again: ${show(plan)}`);
@@ -85,6 +88,42 @@ function wantedText({ spec, revision, storageBytes }: Wanted): string {
     storageBytes,
   });
 }
+
+/** Replicas that begin while a cluster grows or shrinks undisturbed, and how many {@link place} begins at once. */
+export function movesOf(seed: number): { readonly begun: number; readonly needed: number } {
+  const chance = new Chance(seed);
+  const world = new World(firstWanted(chance), chance);
+  const checks = new Checks(world);
+  const calm: Weather = { crash: 0, delay: 0, stale: 0 };
+  const settle = (): Assignment[] => {
+    const records: Assignment[] = [];
+    for (let quiet = 0, at = 0; quiet < QUIET_STEPS; at += 1) {
+      world.step();
+      const plan = reconcile(world, checks, chance, calm);
+      for (const action of plan.actions) {
+        if (action.kind === 'record') records.push(action.assignment);
+      }
+      quiet = plan.actions.length === 0 && plan.next === null ? quiet + 1 : 0;
+      assert(at < PEACE_STEPS, `it comes to no end: ${show(plan)}`);
+    }
+    return records;
+  };
+  settle();
+  const before = world.status.assignment as Assignment;
+  const { zones } = world.wanted.spec;
+  world.wanted = { ...world.wanted, spec: specOf(chance, 1 + chance.below(NODES_MAX), zones) };
+  const records = settle();
+  const after = world.status.assignment as Assignment;
+  const { factor, rebalance } = world.wanted.spec;
+  const holders = after.members.map(({ id, index }) => ({ id, zone: world.placeAt(index).zone }));
+  const options = { factor, version: before.version + 1, rebalance: rebalance === 'Auto' };
+  const needed = begunIn(place(before, holders, options), options.version);
+  const begun = records.reduce((sum, each) => sum + begunIn(each.buckets, each.version), 0);
+  return { begun, needed };
+}
+
+const begunIn = (buckets: readonly BucketAssignment[], version: number): number =>
+  buckets.flatMap(({ replicas }) => replicas).filter(({ since }) => since === version).length;
 
 function show({ actions, next }: Plan): string {
   const told = actions.map((action) => {
