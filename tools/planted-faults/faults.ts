@@ -374,7 +374,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: ' || !this.#agreesAt(previousIndex, previousTerm)) {',
     replace: ') {',
     ...simulation,
-    seed: 280,
+    seed: 5008,
   },
   {
     name: 'a read does not ask whether this is still the leader',
