@@ -43,6 +43,8 @@ export class Kubernetes {
   readonly lostHosts: Set<number> = new Set();
   /** Revisions whose pods never run. */
   readonly badRevisions: Set<string> = new Set();
+  /** Percent of steps in which a process that can start does, and a pod is made. */
+  startPercent = 50;
   readonly #chance: Chance;
   readonly #placeOf: (statefulSet: string, at: number) => NodePlace;
   readonly #cluster: () => Cluster;
@@ -121,7 +123,11 @@ export class Kubernetes {
       if (pod.node === null && this.#chance.of(60)) this.pods.delete(index);
       return;
     }
-    if (pod.node === null && !this.badRevisions.has(pod.revision) && this.#chance.of(50)) {
+    if (
+      pod.node === null &&
+      !this.badRevisions.has(pod.revision) &&
+      this.#chance.of(this.startPercent)
+    ) {
       const claim = this.claims.get(index) as ModelClaim;
       claim.disk ??= freshDisk(this.#chance.id());
       pod.node = new ModelNode(pod.place, claim.disk, this.#cluster());

@@ -83,6 +83,23 @@ export class ClusterView {
     return status !== undefined && this.claim(status.index)?.isTerminating === true;
   }
 
+  /** What a member that answers follows, where it is not the record. */
+  followedBy(id: string): Assignment | null {
+    const status = this.statuses.get(id);
+    return status === undefined ? null : (this.#nodes.get(status.index)?.assignment ?? null);
+  }
+
+  /**
+   * Members of the record that another one, which somebody follows, has struck out: a record that was lost meanwhile knew more. Who
+   * follows it takes none that names them.
+   */
+  get condemned(): ReadonlySet<string> {
+    const { record } = this;
+    const followed = (record?.members ?? []).flatMap(({ id }) => this.followedBy(id) ?? []);
+    const own = followed.filter(({ clusterId }) => clusterId === record?.clusterId);
+    return new Set(own.flatMap(({ removed }) => removed));
+  }
+
   /** By bucket of the record. */
   get health(): readonly BucketHealth[] {
     const { record } = this;

@@ -81,15 +81,17 @@ function joinerAt(
   return countsFault(view, [status]) ?? { id: status.member, index, address };
 }
 
-/** Pods of nodes that will join, too, and will answer soon. */
+/** Pods of nodes that will join, too, and will answer soon: those that are young, or not made yet while others are. */
 function lateJoiners(view: ClusterView): string[] {
-  return view.wanted
-    .filter(({ index }) => {
-      const pod = view.pod(index);
-      if (pod === undefined || pod.trouble !== null) return false;
-      return (
-        pod.ageMs < JOIN_PATIENCE_MS && view.statusAt(index) === null && !view.hasMemberAt(index)
-      );
+  const joining = view.wanted.filter(({ index }) => !view.hasMemberAt(index));
+  const isYoung = ({ index }: NodePlace): boolean =>
+    (view.pod(index)?.ageMs ?? Infinity) < JOIN_PATIENCE_MS;
+  const areMade = joining.some(isYoung);
+  return joining
+    .filter((at) => {
+      const pod = view.pod(at.index);
+      if (pod === undefined) return areMade;
+      return pod.trouble === null && isYoung(at) && view.statusAt(at.index) === null;
     })
     .map(({ pod }) => pod);
 }
@@ -158,10 +160,11 @@ function targetsOf(
   { members }: Assignment,
   joiners: readonly Member[],
 ): PlacementMember[] {
+  const { condemned } = view;
   return view.wanted.flatMap(({ index, zone }) => {
     const joiner = joiners.find((each) => each.index === index);
     const own = joiner ?? members.filter((member) => member.index === index).at(-1);
-    return own === undefined ? [] : [{ id: own.id, zone }];
+    return own === undefined || condemned.has(own.id) ? [] : [{ id: own.id, zone }];
   });
 }
 

@@ -17,7 +17,7 @@ import {
   type Member,
 } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
-import { isIdle } from '../../../common/assignment-changes.ts';
+import { isIdle, withoutIdle } from '../../../common/assignment-changes.ts';
 import { firstPlacement } from '../../../common/placement.ts';
 import { majority } from './bucket-health.ts';
 import { type ClusterView, isFresh, latest } from './cluster-view.ts';
@@ -194,11 +194,20 @@ function besideRecord(view: ClusterView, record: Assignment): Step | null {
   const reason = `${pods} follow another version ${String(version)} than the record; version ${String(next)} ends it`;
   const event: PlanEvent = warning('AssignmentConflict', reason);
   return last(
-    act([{ kind: 'record', assignment: { ...record, version: next }, reason }], {
+    act([{ kind: 'record', assignment: withoutCondemned(view, record, next), reason }], {
       ...{ action: 'raise the record', target: null, waitsFor: null },
     }),
     event,
   );
+}
+
+function withoutCondemned(view: ClusterView, record: Assignment, version: number): Assignment {
+  let next = record;
+  for (const id of view.condemned) {
+    const isMember = next.members.some((member) => member.id === id);
+    if (isMember && isIdle(next, id)) next = withoutIdle(next, id);
+  }
+  return { ...next, version };
 }
 
 function silenceOf(view: ClusterView, indexes: readonly number[]): string {

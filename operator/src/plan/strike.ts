@@ -41,7 +41,7 @@ export function strikeStep(view: ClusterView): Step {
 
 /** It is at a place that is not wanted, or another member has come to its place. */
 function isGoing(view: ClusterView, { members }: Assignment, { id, index }: Member): boolean {
-  if (!view.isWanted(index)) return true;
+  if (!view.isWanted(index) || view.condemned.has(id)) return true;
   return members.filter((member) => member.index === index).at(-1)?.id !== id;
 }
 
@@ -53,11 +53,13 @@ function obstacleTo(view: ClusterView, { id }: Member): string | null {
   for (const health of view.health) {
     const { bucket, leader } = health;
     if (leader === null) return `nobody leads bucket ${String(bucket)}`;
-    if (!view.isCurrent(leader)) {
+    const isCurrent = view.isCurrent(leader);
+    // One that has heard already that the member is struck out takes it in no more, whatever else it follows.
+    if (!isCurrent && view.followedBy(leader)?.removed.includes(id) !== true) {
       return `the leader of bucket ${String(bucket)} does not follow the record yet`;
     }
     if (names(health, id)) return `bucket ${String(bucket)} counts on it still`;
-    if (!health.isSettled) {
+    if (isCurrent && !health.isSettled) {
       return `bucket ${String(bucket)} is being moved${health.waitsFor === null ? '' : `: ${health.waitsFor}`}`;
     }
   }
