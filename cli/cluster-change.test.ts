@@ -160,6 +160,15 @@ describe('a new member', () => {
     assert.equal(members.assignment.version, 1);
   });
 
+  it('waits for buckets that have not begun', async () => {
+    await using members = await FakeMembers.start(['m0', null, 'm2', 'x3']);
+    const words = ['cluster', 'add', members.address(3), '--address', members.address(0)];
+    const { code, stderr } = await run(words);
+    assert.equal(code, 2);
+    assert.match(stderr, /bucket 1 has no leader; wait until all nodes run/);
+    assert.equal(members.assignment.version, 1);
+  });
+
   it('finds a lone one where it was asked', async () => {
     await using members = await FakeMembers.start(['m0', 'm1', 'm2']);
     const [own] = members.assignment.members as [Member];

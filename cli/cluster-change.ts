@@ -123,11 +123,25 @@ async function planned(
   changing: Changing,
 ): Promise<Assignment> {
   try {
+    if (current.version === 1) await refuseUnbegun(loneAt(current, changing.address), changing);
     return await nextOf(current, change, changing);
   } catch (error) {
     if (error instanceof ChangeRefusal) throw new UsageError(error.message);
     throw error;
   }
+}
+
+/** Groups begin with the first assignment: whoever changes it before may leave some with nobody who knows them. */
+async function refuseUnbegun({ members, buckets }: Assignment, asking: AskOptions): Promise<void> {
+  const statuses = await statusesOf(members, asking);
+  const led = new Set(
+    statuses.flatMap((status) =>
+      status.buckets.filter(({ role }) => role === 'leader').map(({ bucket }) => bucket),
+    ),
+  );
+  const unled = buckets.findIndex((_, bucket) => !led.has(bucket));
+  if (unled === -1) return;
+  throw new UsageError(`bucket ${unled} has no leader; wait until all nodes run, then try again`);
 }
 
 async function nextOf(
@@ -182,16 +196,24 @@ const membersAt = ({ members }: Assignment, index: number): Member[] =>
 const idleAt = (assignment: Assignment, index: number): Member[] =>
   membersAt(assignment, index).filter(({ id }) => isIdle(assignment, id));
 
+/** Of those members that answer. */
+async function statusesOf(
+  members: readonly Member[],
+  asking: AskOptions,
+): Promise<readonly NodeStatus[]> {
+  const answers = await Promise.all(
+    members.map(({ address }) => askMember(address, asking).catch(() => null)),
+  );
+  return answers.filter((status): status is NodeStatus => status !== null);
+}
+
 /** How many buckets are not yet with those whom the assignment names, and with nobody else. */
 async function movingBuckets(
   { members, buckets }: Assignment,
   leaving: readonly Member[],
   asking: AskOptions,
 ): Promise<number> {
-  const answers = await Promise.all(
-    members.map(({ address }) => askMember(address, asking).catch(() => null)),
-  );
-  const statuses = answers.filter((status): status is NodeStatus => status !== null);
+  const statuses = await statusesOf(members, asking);
   const held = statuses
     .filter(({ member }) => leaving.some(({ id }) => id === member))
     .map((status) => status.buckets.length);

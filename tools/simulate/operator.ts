@@ -52,6 +52,7 @@ export class Operator {
   #loss: Loss | null = null;
   /** Damage on a disk that is not healed yet, or null. */
   #damage: (() => boolean) | null = null;
+  #areBegun = false;
   #isAsking = false;
   isOver = false;
   changes = 0;
@@ -322,7 +323,17 @@ export class Operator {
     }
   }
 
+  /** Groups begin with the first assignment: whoever changes it before they have led may leave some with nobody who knows them. */
+  #haveBegun(): boolean {
+    const current = this.#current as Assignment;
+    this.#areBegun ||= current.buckets.every(
+      (_, bucket) => this.#cluster.leaders(bucket).length > 0,
+    );
+    return this.#areBegun;
+  }
+
   #next(assignment: Assignment, why: string): void {
+    if (!this.#haveBegun()) return;
     const isSpared = this.#loss === null && this.#damage === null;
     if (!isSpared && this.#makesTwins(assignment)) return;
     this.#cluster.trace(`assignment ${String(assignment.version)}: ${why}`);
