@@ -44,6 +44,7 @@ export class Faults {
       status.rollout = null;
       status.resourceVersion += 1;
     }
+    if (chance.of(1)) this.#restoreStatus();
     this.#world.refresh();
   }
 
@@ -68,6 +69,17 @@ export class Faults {
     for (const pod of kubernetes.pods.values()) {
       if (pod.place.pod === podName) pod.isTerminating = true;
     }
+  }
+
+  #restoreStatus(): void {
+    const { status, history } = this.#world;
+    const { assignment } = status;
+    if (assignment === null) return;
+    this.#trace(() => 'fault: the status is restored from a backup');
+    const own = history.filter(({ clusterId }) => clusterId === assignment.clusterId);
+    status.assignment = this.#chance.pick(own) ?? null;
+    status.rollout = null;
+    status.resourceVersion += 1;
   }
 
   #cutOff(node: ModelNode): void {

@@ -24,7 +24,7 @@ function traced(seed: number): number {
 
 test('whatever is wanted and goes wrong, a cluster becomes what it is to be', async () => {
   let records = 0;
-  for (const seed of seeds(200)) {
+  for (const seed of seeds(150)) {
     await underSeed('tools/operator-model/model.test.ts', seed, async (each) => {
       records += traced(each);
     });
@@ -34,7 +34,7 @@ test('whatever is wanted and goes wrong, a cluster becomes what it is to be', as
 
 test('a cluster that grows or shrinks undisturbed moves no more than it has to', async () => {
   let moved = 0;
-  for (const seed of seeds(40, 10)) {
+  for (const seed of seeds(30, 10)) {
     await underSeed('tools/operator-model/model.test.ts', seed, async (each) => {
       const { begun, needed } = movesOf(each);
       assert.equal(begun, needed);

@@ -50,7 +50,8 @@ export interface Cluster {
 }
 
 const digests = new WeakMap<Assignment, string>();
-function digest(assignment: Assignment): string {
+/** The real one, kept: it is asked for in every look. */
+export function digest(assignment: Assignment): string {
   let known = digests.get(assignment);
   if (known === undefined) digests.set(assignment, (known = digestOf(assignment)));
   return known;

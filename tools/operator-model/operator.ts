@@ -74,6 +74,7 @@ function apply(world: World, action: Action, look: { version: number }): void {
     case 'record':
       writeStatus(world, look);
       status.assignment = action.assignment;
+      world.history.push(action.assignment);
       return;
     case 'rollout':
       writeStatus(world, look);

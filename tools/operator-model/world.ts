@@ -2,7 +2,7 @@
  * A cluster on Kubernetes, as far as the operator can see and change it. Time goes in steps; what happens in one, and how long
  * things take, is luck. Nothing here knows what the planner thinks.
  */
-import { type Assignment, digestOf } from '../../common/assignment.ts';
+import type { Assignment } from '../../common/assignment.ts';
 import type { RolloutStatus, SettledSpec } from '../../operator/src/api/sierra-cluster.ts';
 import type { Observed } from '../../operator/src/plan/index.ts';
 import {
@@ -14,7 +14,7 @@ import {
 import type { Chance } from './chance.ts';
 import type { Live } from './group.ts';
 import { Kubernetes, type ModelPod } from './kubernetes.ts';
-import type { Cluster, ModelNode } from './node.ts';
+import { type Cluster, digest, type ModelNode } from './node.ts';
 import type { Group } from './group.ts';
 import { isJoint } from '../../node/src/replication/raft/configuration.ts';
 
@@ -39,6 +39,8 @@ export class World {
   readonly kubernetes: Kubernetes;
   readonly groups: Map<number, Group> = new Map();
   readonly status: ModelStatus = { assignment: null, rollout: null, resourceVersion: 1 };
+  /** What was recorded, oldest first. */
+  readonly history: Assignment[] = [];
   wanted: Wanted;
   nowMs: number = Date.parse('2030-01-01T00:00:00Z');
   readonly #cluster: Cluster;
@@ -171,7 +173,7 @@ export class World {
     for (const place of this.wantedPlaces) places.set(place.index, place);
     for (const { place } of kubernetes.pods.values()) places.set(place.index, place);
     for (const { index } of record?.members ?? []) places.set(index, this.placeAt(index));
-    const recordDigest = record === null ? '' : digestOf(record);
+    const recordDigest = record === null ? '' : digest(record);
     return {
       ...OWN,
       ...{ generation: 1, now: this.nowMs, isBeingDeleted: false, spec, newClusterId, revision },

@@ -73,8 +73,9 @@ export class ClusterView {
   /** The member answers and follows the record. */
   isCurrent(id: string): boolean {
     const { record } = this;
-    const assignment = this.statuses.get(id)?.assignment;
-    return assignment?.version === record?.version && assignment?.epoch === record?.epoch;
+    const status = this.statuses.get(id);
+    if (!status?.assignment || status.cluster !== record?.clusterId) return false;
+    return status.assignment.version === record.version && status.assignment.epoch === record.epoch;
   }
 
   /** Its disk ends with its pod: somebody has deleted the claim. */

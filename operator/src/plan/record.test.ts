@@ -95,6 +95,13 @@ describe('the record', () => {
     assert.equal(events[0]?.reason, 'RecordRaised');
   });
 
+  it('is not acted upon where its members are of another cluster', () => {
+    const other = { ...record, clusterId: memberId(77) };
+    const { actions, next } = planOf(observedOf({ nodes: 5 }, { assignment: other }, spec));
+    assert.deepEqual(kinds(actions), ['scale']);
+    assert.match(next?.waitsFor ?? '', /remove status.assignment/);
+  });
+
   it('goes on in a new epoch where it was lost and a majority answers', () => {
     const last = { ...record, version: 9 };
     const nodes = observedOf().nodes.map(({ place }) =>

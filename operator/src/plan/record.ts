@@ -28,7 +28,9 @@ import type { Action, PlanEvent } from './types.ts';
 export function recordStep(view: ClusterView): Step {
   const { record } = view;
   if (record === null) return lostRecord(view) ?? forming(view);
-  return aheadOfRecord(view, record) ?? besideRecord(view, record) ?? nothing;
+  return (
+    foreign(view, record) ?? aheadOfRecord(view, record) ?? besideRecord(view, record) ?? nothing
+  );
 }
 
 /** Nodes that do not follow the record yet are sent it. */
@@ -161,6 +163,20 @@ function followedBy(view: ClusterView): Assignment[] {
   return view.observed.nodes
     .flatMap(({ assignment }) => assignment ?? [])
     .sort((a, b) => (isNewer(a, b) ? -1 : 1));
+}
+
+/** A record that was restored to where it does not belong: members follow another cluster, and nothing of it is planned. */
+function foreign(view: ClusterView, { clusterId, members }: Assignment): Step | null {
+  const others = members.filter(({ id }) => {
+    const cluster = view.statuses.get(id)?.cluster ?? null;
+    return cluster !== null && cluster !== clusterId;
+  });
+  if (others.length === 0) return null;
+  const pods = listed(others.map(({ index }) => view.placeAt(index).pod));
+  const remedy = 'remove status.assignment for it to be made again from them';
+  return last(
+    wait('nothing', pods, `they are of another cluster than the record, ${clusterId}; ${remedy}`),
+  );
 }
 
 function aheadOfRecord(view: ClusterView, record: Assignment): Step | null {
