@@ -160,6 +160,21 @@ describe('members', () => {
     assert.match(kept.next?.waitsFor ?? '', /delete claim data-orders-3 and pod orders-3/);
   });
 
+  it('hold a bucket alone with the stay that they have', () => {
+    const one = specOf({ nodes: 1 });
+    const base = observedOf({ nodes: 1 });
+    const again: Assignment = {
+      ...recordOf(one),
+      version: 5,
+      buckets: recordOf(one).buckets.map((bucket, at) =>
+        at === 0 ? { ...bucket, replicas: [{ member: memberId(0), since: 5 }] } : bucket,
+      ),
+    };
+    const status = { ...statusOf(recordOf(one), 0), assignment: statusOf(again, 0).assignment };
+    const observed = { ...base, assignment: again, nodes: at(base.nodes, 0, { status }) };
+    assert.deepEqual(recorded(planOf(observed))?.buckets, recordOf(one).buckets);
+  });
+
   it('get a third copy when there is a third of them, not before', () => {
     const one = specOf({ nodes: 1 });
     const base = observedOf({ nodes: 3 }, {}, one);

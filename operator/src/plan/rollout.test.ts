@@ -227,6 +227,31 @@ describe('a rolling update', () => {
     assert.deepEqual(kinds(last), ['delete pod']);
   });
 
+  it('leaves a pod alone whose claim is being deleted, where a bucket has no other copy', () => {
+    const base = outdated({}, { nodes: 1 });
+    const claims = at(base.claims, 0, { isTerminating: true });
+    const plan = planOf({ ...base, claims });
+    assert.deepEqual(plan.actions, []);
+    assert.match(plan.next?.waitsFor ?? '', /claim of orders-0 is being deleted/);
+  });
+
+  it('waits for a drain that has begun, though another pod lacks something for a moment', () => {
+    const lacking = drained(1).map(({ place, status }) => ({
+      ...{ place, assignment: null },
+      status: {
+        ...status!,
+        buckets: status!.buckets.map((replica) =>
+          replica.role === 'leader' && replica.lag[memberId(2)] !== undefined
+            ? { ...replica, lag: { ...replica.lag, [memberId(2)]: 5000 } }
+            : replica,
+        ),
+      },
+    }));
+    const plan = planOf(outdated({ nodes: lacking }));
+    assert.deepEqual(plan.actions, []);
+    assert.equal(plan.next?.target, 'orders-1');
+  });
+
   it('leaves pods to people where updates are Manual', () => {
     const base = outdated();
     const spec = { ...base.spec, updates: 'Manual' as const };

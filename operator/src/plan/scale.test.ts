@@ -150,6 +150,34 @@ describe('a member that leaves', () => {
     assert.deepEqual(kept.actions, []);
   });
 
+  it('keeps pod and claim until a majority of the others follows the record without it', () => {
+    const behind = struck().nodes.map((node) => {
+      const { epoch, digest } = node.status!.assignment!;
+      const assignment = { epoch, version: 0, digest };
+      const isLast = node.place.index === 0 || node.place.index === 3;
+      return isLast ? node : nodeAt(node.place, { ...node.status!, assignment });
+    });
+    const { actions } = planOf(struck({ nodes: behind }));
+    assert.deepEqual(
+      actions.map(({ kind }) => kind),
+      ['send', 'send'],
+    );
+  });
+
+  it('is struck out again where a record that was lost had done so', () => {
+    const base = emptied();
+    const { members, removed } = base.assignment!;
+    const known: Assignment = {
+      ...base.assignment!,
+      members: members.slice(0, 3),
+      removed: [...removed, memberId(3)],
+    };
+    const nodes = at(base.nodes, 0, { status: statusOf(known, 0), assignment: known });
+    const next = record(planOf({ ...base, spec: four, nodes }).actions);
+    assert.equal(next?.version, 3);
+    assert.deepEqual(next.removed, [memberId(3)]);
+  });
+
   it('comes back with a fresh disk when its place is wanted again', () => {
     const wanted = (observed: Observed): Action[] => [
       ...planOf({ ...observed, spec: { ...observed.spec, nodes: 4 } }).actions,
