@@ -46,17 +46,17 @@ export function withMember(current: Assignment, member: Member): Assignment {
 export function withoutMember(current: Assignment, index: number): Assignment {
   const leaving = memberAt(current, index);
   const next = draft(current, current.members);
-  const rest = next.members.filter(({ id }) => id !== leaving.id);
-  // Who holds nothing is leaving, too, unless there is nobody else.
-  const holding = rest.filter(({ id }) => !isIdle(current, id));
-  const others = holding.length > 0 ? holding : rest;
+  const others = next.members.filter(({ id }) => id !== leaving.id);
   if (others.length === 0) throw new ChangeRefusal('the last member cannot leave');
   const counts = heldBy(next);
   for (const [at, bucket] of next.buckets.entries()) {
     if (!holds(bucket, leaving.id)) continue;
+    // Who holds nothing may be leaving, too: it is asked last, but before there is a copy fewer.
+    const burden = ({ id }: Member): number =>
+      isIdle(current, id) ? Infinity : (counts.get(id) ?? 0);
     const heir = others
       .filter(({ id }) => !holds(bucket, id))
-      .sort((a, b) => (counts.get(a.id) ?? 0) - (counts.get(b.id) ?? 0))[0];
+      .sort((a, b) => (burden(a) === burden(b) ? 0 : burden(a) - burden(b)))[0];
     if (heir === undefined) dropHolder(bucket, leaving.id);
     else {
       replaceHolder(next, at, leaving.id, heir.id);

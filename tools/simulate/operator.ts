@@ -53,6 +53,8 @@ export class Operator {
   /** Damage on a disk that is not healed yet, or null. */
   #damage: (() => boolean) | null = null;
   #areBegun = false;
+  /** Replicas that were open once. */
+  readonly #seen = new Set<string>();
   #isAsking = false;
   isOver = false;
   changes = 0;
@@ -73,7 +75,10 @@ export class Operator {
     );
   }
 
-  /** Whether the group of a bucket has three voters, and none that is to begin anew: it would be two for a while. */
+  /**
+   * Whether the group of a bucket has three voters, and none that is to begin anew: it would be two for a while. One that was not
+   * started before it was to leave does not count: it was never there.
+   */
   #canSpareOne(bucket: number): boolean {
     const { clusterId, buckets } = this.#current as Assignment;
     const { replicas } = buckets[bucket] as BucketAssignment;
@@ -84,7 +89,8 @@ export class Operator {
     const assigned = replicas.map((each) => replicaText(replicaIdOf(clusterId, bucket, each)));
     const ofMembers = new Set(replicas.flatMap(({ member }) => [...this.#replicasOf(member)]));
     const isTwin = (id: string): boolean => !assigned.includes(id) && ofMembers.has(id);
-    return voters.length >= HOLDERS_MIN && !voters.some(isTwin);
+    const isMissing = (id: string): boolean => !this.#seen.has(id);
+    return voters.length >= HOLDERS_MIN && !voters.some(isTwin) && !voters.some(isMissing);
   }
 
   /** What it has still to do, or null. */
@@ -212,6 +218,9 @@ export class Operator {
       if (assignment === null) return;
       this.#history.push(assignment);
       this.#isTaken = true;
+    }
+    for (const { store } of cluster.members) {
+      for (const { replicaId } of store?.groups() ?? []) this.#seen.add(replicaId);
     }
     if (this.#damage?.() === true) {
       this.#damage = null;
