@@ -51,6 +51,11 @@ export class Group {
   step(live: ReadonlyMap<ReplicaId, Live>, disks: ReadonlyMap<string, Disk>, chance: Chance): void {
     this.#elect(live, chance);
     const leader = this.leader === null ? undefined : live.get(this.leader);
+    // Who was cut off and is back has heard by now that it leads no more.
+    for (const id of this.ids) {
+      const replica = live.get(id)?.replica;
+      if (replica?.role === 'leader' && id !== this.leader) replica.role = 'candidate';
+    }
     this.move = undefined;
     if (leader === undefined) return;
     this.#replicate(live, chance);

@@ -244,8 +244,9 @@ function isExpendable(view: ClusterView, pod: ObservedPod): boolean {
   return view.health.every((health) => {
     if (![...ids].some((id) => names(health, id))) return true;
     if (health.leader !== null && hasMajority(health)) return hasMajority(health, ids);
-    // One that is silent may be what others have their majority by.
-    const patienceMs = status === null && !isSmall(health) ? DOWN_MS : PATIENCE_MS;
+    // One that is silent may be what others have their majority by, and whoever could lead may be about to.
+    const isHidden = hasMajority(health) || (status === null && !isSmall(health));
+    const patienceMs = isHidden ? DOWN_MS : PATIENCE_MS;
     if (unreadyMs < patienceMs) return false;
     if (hasMajority(health)) return hasMajority(health, ids);
     return health.sets.flat().every((id) => ids.has(id) || !isComing(view, id));
