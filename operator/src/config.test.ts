@@ -12,13 +12,15 @@ test('image and namespace are enough', () => {
     ...{ leaseName: 'sierradb-operator', logLevel: 'info' },
     ...{ httpHost: '0.0.0.0', httpPort: 8080 },
   });
-  assert.match(identity, /^operator-\d+$/);
+  assert.match(identity, /^operator-[0-9a-f]{8}$/);
 });
 
 test('namespaces are a list', () => {
   const env = { ...least, SIERRADB_OPERATOR_WATCH_NAMESPACES: ' shop, ,bank', POD_NAME: 'a-1' };
   const { watchNamespaces, identity } = operatorConfig(env);
-  assert.deepEqual([watchNamespaces, identity], [['shop', 'bank'], 'a-1']);
+  assert.deepEqual(watchNamespaces, ['shop', 'bank']);
+  assert.match(identity, /^a-1-[0-9a-f]{8}$/);
+  assert.notEqual(operatorConfig(env).identity, identity);
 });
 
 test('all that is wrong is told at once', () => {

@@ -1,4 +1,5 @@
 /** What the operator is started with: environment variables, checked at once. */
+import { randomBytes } from 'node:crypto';
 
 export interface OperatorConfig {
   /** Image of storage pods where a cluster names none. */
@@ -8,7 +9,7 @@ export interface OperatorConfig {
   /** Empty: all namespaces. */
   readonly watchNamespaces: readonly string[];
   readonly leaseName: string;
-  /** Who holds the Lease. */
+  /** Who holds the Lease: another one for every process, also in the same pod. */
   readonly identity: string;
   readonly httpHost: string;
   readonly httpPort: number;
@@ -46,7 +47,7 @@ export function operatorConfig(env: Readonly<Record<string, string | undefined>>
       .map((name) => name.trim())
       .filter((name) => name !== ''),
     leaseName: env['SIERRADB_OPERATOR_LEASE_NAME'] ?? 'sierradb-operator',
-    identity: env['POD_NAME'] ?? `operator-${String(process.pid)}`,
+    identity: `${env['POD_NAME'] ?? 'operator'}-${randomBytes(4).toString('hex')}`,
     ...{ httpHost: host, httpPort: Number(port), logLevel: level },
   };
   if (problems.length > 0) throw new ConfigError(problems.join('\n'));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 
-import { bytesOfQuantity } from './quantity.ts';
+import { bytesOfQuantity, quantityOfBytes } from './quantity.ts';
 
 it('reads quantities as Kubernetes does', () => {
   const quantities: Readonly<Record<string, number>> = {
@@ -16,5 +16,11 @@ it('reads quantities as Kubernetes does', () => {
 it('reads nothing else', () => {
   for (const text of ['', 'Gi', '10 Gi', '10GB', '10gi', '-1Gi', '1e', 'NaN', '1.2.3', '1Gi ']) {
     assert.equal(bytesOfQuantity(text), null, text);
+  }
+});
+
+it('writes sizes as people do', () => {
+  for (const text of ['10Gi', '1536Mi', '2Ti', '1Ki', '1000', '0']) {
+    assert.equal(quantityOfBytes(bytesOfQuantity(text) ?? -1), text);
   }
 });

@@ -14,3 +14,12 @@ export function bytesOfQuantity(quantity: string): number | null {
   if (digits === '' || factor === undefined) return null;
   return Math.ceil(Number(digits) * factor);
 }
+
+/** In the largest binary unit that has no fraction: as people write sizes. */
+export function quantityOfBytes(bytes: number): string {
+  for (const unit of ['Ti', 'Gi', 'Mi', 'Ki'] as const) {
+    const factor = units[unit] ?? 1;
+    if (bytes > 0 && bytes % factor === 0) return `${String(bytes / factor)}${unit}`;
+  }
+  return String(bytes);
+}

@@ -2,16 +2,22 @@
  * Carries out what was planned, one after the other, each against what is there by then. The first that fails ends it: the next
  * look decides anew. A record is written before anybody hears of it, so that whatever a node follows can be found in it.
  */
+import { quantityOfBytes } from '../api/quantity.ts';
 import type { SierraCluster } from '../api/sierra-cluster.ts';
 import { persistentVolumeClaims, pods, sierraClusters, statefulSets } from '../kube/resources.ts';
+import { KubeError } from '../kube/types.ts';
 import { NodeError } from '../nodes/types.ts';
-import type { Action, PlanEvent } from '../plan/types.ts';
+import type { Action, Observed, PlanEvent } from '../plan/types.ts';
+import type { NodePlace } from '../resources/names.ts';
 import type { ReconcileContext } from './context.ts';
 
 export interface Applying {
   readonly context: ReconcileContext;
+  /** The cluster as the last write has left it. */
+  readonly written: (cluster: SierraCluster) => void;
   readonly namespace: string;
   readonly secret: string;
+  readonly observed: Observed;
 }
 
 /** Answers the cluster as it is when all is done. Rejects with `KubeError` or `NodeError`. */
@@ -24,6 +30,7 @@ export async function applyActions(
   for (const action of actions) {
     applying.context.log.info(factsOf(cluster, action), `action: ${action.kind}`);
     current = await apply(applying, current, action);
+    applying.written(current);
   }
   return current;
 }
@@ -42,41 +49,34 @@ async function apply(
     }
     case 'rollout':
       return writeStatus(context, cluster, { rollout: action.rollout ?? undefined });
-    case 'send':
-      await send(applying, action);
+    case 'send': {
+      const { replaces, assignment, place } = action;
+      await unhindered(applying, place, () =>
+        nodes.putAssignment(place.address, secret, { replaces, assignment }),
+      );
       return cluster;
+    }
     case 'drain':
-      await nodes.drain(action.place.address, secret);
+      await unhindered(applying, action.place, () => nodes.drain(action.place.address, secret));
       return cluster;
     case 'end drain':
-      await nodes.endDrain(action.place.address, secret);
+      await unhindered(applying, action.place, () => nodes.endDrain(action.place.address, secret));
       return cluster;
     // Children are kept before, with the pods that were planned.
     case 'scale':
       return cluster;
-    case 'delete pod': {
-      const { pod: name, uid, reason } = action;
-      await kube.delete(pods, { namespace, name }, { uid });
-      tell(applying, cluster, 'Normal', 'PodReplaced', `${name}: ${reason}`);
+    case 'delete pod':
+      await deletePod(applying, cluster, action);
       return cluster;
-    }
     case 'delete claim': {
       const { claim: name, uid, reason } = action;
       await kube.delete(persistentVolumeClaims, { namespace, name }, { uid });
       tell(applying, cluster, 'Normal', 'VolumeDeleted', `${name}: ${reason}`);
       return cluster;
     }
-    case 'grow claim': {
-      const { claim: name, bytes } = action;
-      const requests = { storage: String(bytes) };
-      await kube.patch(
-        persistentVolumeClaims,
-        { namespace, name },
-        { spec: { resources: { requests } } },
-      );
-      tell(applying, cluster, 'Normal', 'VolumeGrows', `${name} to ${String(bytes)} bytes`);
+    case 'grow claim':
+      await growClaim(applying, cluster, action);
       return cluster;
-    }
     case 'orphan statefulSet': {
       const { name, uid } = action;
       await kube.delete(statefulSets, { namespace, name }, { uid, propagation: 'Orphan' });
@@ -85,17 +85,56 @@ async function apply(
   }
 }
 
-/** Members pass assignments on to each other: one that cannot be reached now keeps nobody from anything. */
-async function send(
-  { context, secret }: Applying,
-  { replaces, assignment, place }: Extract<Action, { kind: 'send' }>,
+/**
+ * One that serves is evicted, so that the disruption budget sees it together with what others evict; where it does not allow it now,
+ * the next look asks again. One that is broken is in nobody's budget.
+ */
+async function deletePod(
+  applying: Applying,
+  cluster: SierraCluster,
+  { pod: name, uid, reason }: Extract<Action, { kind: 'delete pod' }>,
+): Promise<void> {
+  const { context, namespace, observed } = applying;
+  const isServing = observed.pods.some((pod) => pod.uid === uid && pod.isReady);
+  if (isServing && observed.spec.podDisruptionBudget) {
+    if (!(await context.kube.evict({ namespace, name }, { uid }))) {
+      context.log.info({ pod: name }, 'the disruption budget does not allow it now');
+      return;
+    }
+  } else await context.kube.delete(pods, { namespace, name }, { uid });
+  tell(applying, cluster, 'Normal', 'PodReplaced', `${name}: ${reason}`);
+}
+
+/** A quota or a storage class may forbid it: that keeps nothing else from being done. */
+async function growClaim(
+  applying: Applying,
+  cluster: SierraCluster,
+  { claim: name, bytes }: Extract<Action, { kind: 'grow claim' }>,
+): Promise<void> {
+  const { context, namespace } = applying;
+  const storage = quantityOfBytes(bytes);
+  const spec = { resources: { requests: { storage } } };
+  try {
+    await context.kube.patch(persistentVolumeClaims, { namespace, name }, { spec });
+  } catch (error) {
+    if (!(error instanceof KubeError) || error.code < 400 || error.code >= 500) throw error;
+    tell(applying, cluster, 'Warning', 'VolumeNotGrown', `${name}: ${error.message}`);
+    return;
+  }
+  tell(applying, cluster, 'Normal', 'VolumeGrows', `${name} to ${storage}`);
+}
+
+/** A node that cannot be reached now keeps nobody else from anything: the next look asks it again. */
+async function unhindered(
+  { context }: Applying,
+  { pod }: NodePlace,
+  ask: () => Promise<unknown>,
 ): Promise<void> {
   try {
-    await context.nodes.putAssignment(place.address, secret, { replaces, assignment });
+    await ask();
   } catch (error) {
     if (!(error instanceof NodeError)) throw error;
-    const facts = { pod: place.pod, version: assignment.version, reason: error.message };
-    context.log.warn(facts, 'a node does not take the assignment');
+    context.log.warn({ pod, reason: error.message }, 'a node does not do what it is asked');
   }
 }
 

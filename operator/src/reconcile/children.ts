@@ -3,7 +3,7 @@
  * as it should be is left alone: a cluster that has converged is not written to.
  */
 import type { KubeApi, KubeObject, ObjectName, ResourceType } from '../kube/types.ts';
-import { annotations } from '../resources/names.ts';
+import { annotations, labels } from '../resources/names.ts';
 
 export interface Child {
   readonly type: ResourceType;
@@ -22,10 +22,24 @@ export class ChildKeeper {
   /** Answers whether it had to be written. */
   async keep({ type, object }: Child): Promise<boolean> {
     const current = await this.#kube.get(type, nameOf(object));
+    if (current !== null && clusterOf(current) !== clusterOf(object)) {
+      const { kind, metadata } = object;
+      throw new Error(
+        `${kind} ${metadata.name} is there already and belongs to somebody else; rename or delete it, or name the cluster otherwise`,
+      );
+    }
     if (current !== null && this.#isKept(type, current, object)) return false;
     const applied = await this.#kube.apply(type, object);
     this.#applied.set(keyOf(type, applied), applied.metadata.resourceVersion ?? '');
     return true;
+  }
+
+  /** Deletes what is not asked for any more; what is not the cluster's is left alone. */
+  async remove(type: ResourceType, name: ObjectName, cluster: string): Promise<void> {
+    const current = await this.#kube.get(type, name);
+    if (current === null || clusterOf(current) !== cluster) return;
+    const { uid } = current.metadata;
+    await this.#kube.delete(type, name, uid === undefined ? {} : { uid });
   }
 
   #isKept(type: ResourceType, current: KubeObject, object: KubeObject): boolean {
@@ -35,6 +49,10 @@ export class ChildKeeper {
     return known === current.metadata.resourceVersion || isWithin(object, current);
   }
 }
+
+/** Name of the cluster that an object says it is of. */
+const clusterOf = ({ metadata }: KubeObject): string | undefined =>
+  metadata.labels?.[labels.cluster];
 
 const keyOf = ({ kind }: ResourceType, { metadata }: KubeObject): string =>
   `${kind} ${metadata.uid ?? ''}`;

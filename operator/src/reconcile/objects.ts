@@ -14,6 +14,7 @@ export interface PodObject extends KubeObject {
       readonly status: string;
       readonly reason?: string;
       readonly message?: string;
+      readonly lastTransitionTime?: string;
     }[];
     readonly containerStatuses?: readonly {
       readonly name: string;
@@ -63,6 +64,14 @@ const conditionOf = (
 
 export const isReady = (object: Pick<PodObject | KubeNodeObject, 'status'>): boolean =>
   conditionOf(object, 'Ready')?.status === 'True';
+
+/** Since when a pod is not ready, milliseconds since 1970; null: it is, or nobody says since when. */
+export function unreadySince(pod: PodObject): number | null {
+  const ready = pod.status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready === undefined || ready.status === 'True') return null;
+  const since = Date.parse(ready.lastTransitionTime ?? '');
+  return Number.isNaN(since) ? null : since;
+}
 
 /** Why a pod does not run, in words; null: nothing is wrong with it as far as Kubernetes says. */
 export function troubleOf(pod: PodObject): string | null {

@@ -31,6 +31,7 @@ import {
   type StatefulSetObject,
   type StorageClassObject,
   troubleOf,
+  unreadySince,
 } from './objects.ts';
 
 export interface Look {
@@ -42,7 +43,13 @@ export interface Look {
   readonly revision: string;
 }
 
-export async function observe(context: ReconcileContext, look: Look): Promise<Observed> {
+/** What was seen, and the claims as they are. */
+export interface Seen {
+  readonly observed: Observed;
+  readonly claims: readonly ClaimObject[];
+}
+
+export async function observe(context: ReconcileContext, look: Look): Promise<Seen> {
   const { cluster, spec, secret } = look;
   const { name, namespace = 'default', generation = 0 } = cluster.metadata;
   const own = { name, namespace };
@@ -78,7 +85,7 @@ export async function observe(context: ReconcileContext, look: Look): Promise<Ob
       .sort((a, b) => a - b)
       .map((index) => observeNode(context, placeOf(index), record, secret)),
   );
-  return {
+  const observed: Observed = {
     ...own,
     generation,
     now: context.now(),
@@ -94,6 +101,7 @@ export async function observe(context: ReconcileContext, look: Look): Promise<Ob
     claims: observedClaims,
     nodes,
   };
+  return { observed, claims };
 }
 
 /** What cannot be read is refused elsewhere. */
@@ -119,9 +127,11 @@ async function observePod(
   // Of a pod that is well the host is, too.
   const node =
     ready || host === undefined ? null : await kube.get<KubeNodeObject>(kubeNodes, { name: host });
+  const since = unreadySince(pod);
   return {
     place,
     uid: metadata.uid ?? '',
+    ...(since !== null && { unreadyMs: Math.max(0, now() - since) }),
     revision: metadata.annotations?.[annotations.revision] ?? '',
     image: spec?.containers?.[0]?.image ?? '',
     isReady: ready,

@@ -3,7 +3,15 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import type { SierraClusterSpec } from '../api/sierra-cluster.ts';
-import { persistentVolumeClaims, pods, secrets, sierraClusters } from '../kube/index.ts';
+import {
+  persistentVolumeClaims,
+  pods,
+  secrets,
+  services,
+  sierraClusters,
+  storageClasses,
+} from '../kube/index.ts';
+import type { ClaimObject } from './objects.ts';
 import { FakeKubernetes } from './testing/fake-kubernetes.ts';
 
 const namespace = 'shop';
@@ -140,11 +148,106 @@ describe('a cluster', () => {
     assert.equal(await kubernetes.turn(), null);
   });
 
-  it('keeps the secret that it was made with', async () => {
+  it('keeps the secret that it was made with, also where it is another one of the same name', async () => {
     await using kubernetes = await settled({ nodes: 3 });
     const [secret, ...others] = kubernetes.server.objects(secrets);
-    assert.equal(secret?.metadata.name, 'orders-cluster');
-    assert.deepEqual(others, []);
+    assert(secret !== undefined && others.length === 0);
+    assert.equal(secret.metadata.name, 'orders-cluster');
+    const own = secret.metadata.ownerReferences ?? [];
+    const [owner] = own;
+    assert(owner !== undefined);
+    kubernetes.server.put(secrets, {
+      ...secret,
+      metadata: { ...secret.metadata, ownerReferences: [{ ...owner, uid: 'of-the-one-before' }] },
+    });
+    await kubernetes.settle();
+    assert.deepEqual(kubernetes.server.objects(secrets)[0]?.metadata.ownerReferences, own);
+    await check(kubernetes, 3);
+  });
+
+  it('owns its claims only where they are to go with it, and its StatefulSet never does', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    const ownersOf = (): unknown[] =>
+      kubernetes.server
+        .objects(persistentVolumeClaims)
+        .flatMap(({ metadata }) => metadata.ownerReferences?.map(({ kind }) => kind) ?? []);
+    assert.deepEqual(ownersOf(), []);
+    const storage = { retention: { whenDeleted: 'Delete' } } as const;
+    kubernetes.change({ nodes: 3, storage });
+    await kubernetes.settle();
+    assert.deepEqual(ownersOf(), ['SierraCluster', 'SierraCluster', 'SierraCluster']);
+    await check(kubernetes, 3);
+    kubernetes.change({ nodes: 3 });
+    await kubernetes.settle();
+    assert.deepEqual(ownersOf(), []);
+  });
+
+  it('takes nothing over that is somebody else’s, and says so', async () => {
+    await using kubernetes = await FakeKubernetes.open({ nodes: 3 });
+    const theirs = { apiVersion: 'v1', kind: 'Service', metadata: { namespace, name: 'orders' } };
+    kubernetes.server.put(services, theirs);
+    assert.match(String(await kubernetes.turn()), /Service orders is there already/);
+    assert.match(kubernetes.cluster.status?.plan?.waitsFor ?? '', /belongs to somebody else/);
+    assert.match(kubernetes.told.join(), /LookFailed: Service orders is there already/);
+    kubernetes.server.remove(services, { namespace, name: 'orders' });
+    await kubernetes.settle();
+    await check(kubernetes, 3);
+  });
+
+  it('has pods that serve evicted, so that the disruption budget counts them', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.server.requests.length = 0;
+    kubernetes.change({ nodes: 3, image: 'sierradb:2' });
+    await kubernetes.settle();
+    const gone = kubernetes.server.writes.filter((write) => write.includes('/pods/orders-'));
+    const path = `POST /api/v1/namespaces/${namespace}/pods`;
+    assert.deepEqual(
+      gone.sort(),
+      podsOf(3).map((pod) => `${path}/${pod}/eviction`),
+    );
+  });
+
+  it('grows its volumes where a claim is refused as where it is not: nothing else waits', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.server.faultOf = ({ method, path }) =>
+      method === 'PATCH' && path.includes('persistentvolumeclaims')
+        ? { code: 403, reason: 'Forbidden' }
+        : null;
+    kubernetes.server.put(storageClasses, {
+      ...{ apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'standard' } },
+      ...{ allowVolumeExpansion: true },
+    });
+    kubernetes.change({ nodes: 3, storage: { size: '20Gi' }, image: 'sierradb:2' });
+    for (let turn = 0; turn < 60; turn += 1) await kubernetes.turn();
+    assert.match(kubernetes.told.join(), /VolumeNotGrown/);
+    assert.equal(kubernetes.cluster.status?.image?.current, 'sierradb:2');
+    kubernetes.server.faultOf = () => null;
+    await kubernetes.settle();
+    const sizes = kubernetes.server
+      .objects<ClaimObject>(persistentVolumeClaims)
+      .map(({ spec }) => spec?.resources?.requests?.storage);
+    assert.deepEqual(sizes, ['20Gi', '20Gi', '20Gi']);
+    await check(kubernetes, 3);
+  });
+
+  it('leaves a pod alone that has just become unready', async () => {
+    await using kubernetes = await settled({ nodes: 3 });
+    kubernetes.badImages.add('sierradb:bad');
+    kubernetes.change({
+      nodes: 3,
+      image: 'sierradb:bad',
+      updates: { progressDeadlineSeconds: 30 },
+    });
+    for (let turn = 0; turn < 60; turn += 1) await kubernetes.turn();
+    const { failed = [] } = kubernetes.cluster.status?.rollout ?? {};
+    assert.equal(failed.length, 1, 'one pod is gone, and the others serve');
+    const [well] = podsOf(3).filter((pod) => !failed.includes(pod));
+    assert(well !== undefined);
+    const uid = kubernetes.server.get(pods, { namespace, name: well })?.metadata.uid;
+    kubernetes.restartContainer(well);
+    await kubernetes.turn();
+    await kubernetes.turn();
+    assert.equal(kubernetes.server.get(pods, { namespace, name: well })?.metadata.uid, uid);
   });
 });
 

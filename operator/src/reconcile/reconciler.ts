@@ -9,7 +9,7 @@
  */
 import { settledSpec, type SierraCluster } from '../api/sierra-cluster.ts';
 import { type Refusal, refusalsOf } from '../api/validation.ts';
-import { podMonitors, secrets, sierraClusters } from '../kube/resources.ts';
+import { podMonitors, sierraClusters } from '../kube/resources.ts';
 import { KubeError, type ObjectName } from '../kube/types.ts';
 import { type Plan, planOf, type Observed } from '../plan/index.ts';
 import {
@@ -17,15 +17,14 @@ import {
   type Owner,
   ownerOf,
   revisionOf,
-  secretOf,
   unwantedChildren,
 } from '../resources/index.ts';
-import { childNames, SECRET_KEY } from '../resources/names.ts';
 import { sameStatus, statusOf } from '../status/index.ts';
 import { applyActions, writeStatus } from './apply.ts';
 import { ChildKeeper } from './children.ts';
+import { keepClaims } from './claims.ts';
+import { clusterSecret } from './cluster-secret.ts';
 import type { ReconcileContext } from './context.ts';
-import type { SecretObject } from './objects.ts';
 import { observe } from './observe.ts';
 
 /** When nothing was seen to change: nodes do not tell by themselves what happens among them. */
@@ -55,6 +54,8 @@ export class Reconciler {
       if (isConflict(error)) return AT_ONCE_MS;
       // It goes with its namespace, or has gone while it was looked at.
       if (isTerminating(error) || (await this.#isGone(name))) return null;
+      const { message } = error as Error;
+      this.#context.emit(cluster, { type: 'Warning', reason: 'LookFailed', message });
       throw error;
     }
   }
@@ -70,22 +71,24 @@ export class Reconciler {
     const record = cluster.status?.assignment ?? null;
     const own = ownerOf(cluster);
     const isUntouched = spec.paused || refusalsOf(spec, record).length > 0;
-    const secret = await this.#secretOf(cluster, own, isUntouched);
+    const secret = await clusterSecret(context, cluster, own, isUntouched);
     const revision = revisionOf(own, spec);
-    const observed = await observe(context, { cluster, spec, secret, revision });
+    const { observed, claims } = await observe(context, { cluster, spec, secret, revision });
     const volumeBytes = Math.max(0, ...observed.claims.map((claim) => claim.requestedBytes));
     const refusals = refusalsOf(spec, record, { volumeBytes });
     const plan = refusals.length > 0 ? refused(refusals) : planOf(observed);
     let current = cluster;
     try {
       if (secret !== null && !spec.paused && refusals.length === 0) {
+        await keepClaims(context.kube, own, claims, spec.whenDeleted);
         await this.#keepChildren(observed, plan, own);
-        const applying = { context, namespace: own.namespace, secret };
-        current = await applyActions(applying, cluster, plan.actions);
+        const written = (cluster: SierraCluster): void => void (current = cluster);
+        const applying = { context, namespace: own.namespace, secret, written, observed };
+        await applyActions(applying, cluster, plan.actions);
       }
     } catch (error) {
       // Somebody has written meanwhile: what was seen is not worth reporting. In other cases it is.
-      if (!isConflict(error)) await this.#report(current, observed, plan);
+      if (!isConflict(error)) await this.#report(current, observed, failed(plan, error));
       throw error;
     }
     for (const event of plan.events) context.emit(cluster, event);
@@ -122,7 +125,7 @@ export class Reconciler {
     // Claim templates cannot be changed: the planner has the StatefulSet made again.
     const children = childrenOf(own, observed.spec, { ...state, replicas, storageBytes: sizes });
     for (const { type, name } of unwantedChildren(own, observed.spec, state)) {
-      if ((await kube.get(type, name)) !== null) await kube.delete(type, name);
+      await this.#keeper.remove(type, name, own.name);
     }
     for (const child of children) {
       if (await this.#keeper.keep(child)) {
@@ -132,20 +135,6 @@ export class Reconciler {
       }
     }
   }
-
-  /** Made once; whoever loses it gets a new one, which all pods read when they start. */
-  async #secretOf(cluster: SierraCluster, own: Owner, isReadOnly: boolean): Promise<string | null> {
-    const { kube, newSecret } = this.#context;
-    const name = { namespace: own.namespace, name: childNames.secret(own.name) };
-    const known = await kube.get<SecretObject>(secrets, name);
-    const text = known?.data?.[SECRET_KEY];
-    if (text !== undefined) return Buffer.from(text, 'base64').toString('utf8');
-    if (isReadOnly) return null;
-    const secret = newSecret();
-    await kube.create(secrets, secretOf(own, secret));
-    this.#context.log.info({ ...name, cluster: cluster.metadata.name }, 'secret made');
-    return secret;
-  }
 }
 
 const isConflict = (error: unknown): boolean =>
@@ -153,6 +142,12 @@ const isConflict = (error: unknown): boolean =>
 
 const isTerminating = (error: unknown): boolean =>
   error instanceof KubeError && error.code === 403 && /being terminated/.test(error.message);
+
+/** People see what keeps it from going on, not only whoever reads the log. */
+function failed(plan: Plan, error: unknown): Plan {
+  const { action = 'apply what was planned', target = null } = plan.next ?? {};
+  return { ...plan, next: { action, target, waitsFor: (error as Error).message } };
+}
 
 /** Nothing is done while the spec is refused: what runs goes on as it is. */
 function refused(refusals: readonly Refusal[]): Plan {

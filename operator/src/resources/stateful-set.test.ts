@@ -123,7 +123,7 @@ describe('the StatefulSets', () => {
         render({ storage: { size: '20Gi' } }, { storageBytes: new Map([['orders', bytes]]) }),
         'StatefulSet',
       ).spec.volumeClaimTemplates[0]!.spec.resources.requests.storage;
-    assert.equal(sizeOf(10 * 2 ** 30), String(10 * 2 ** 30));
+    assert.equal(sizeOf(10 * 2 ** 30), '10Gi');
     assert.equal(sizeOf(20 * 2 ** 30), '20Gi');
   });
 

@@ -3,7 +3,7 @@
  * planner decides.
  */
 import type { SettledSpec } from '../api/sierra-cluster.ts';
-import { bytesOfQuantity } from '../api/quantity.ts';
+import { bytesOfQuantity, quantityOfBytes } from '../api/quantity.ts';
 import type { KubeObject } from '../kube/types.ts';
 import { hashOf } from './hash.ts';
 import { mergePatch } from './merge-patch.ts';
@@ -83,8 +83,8 @@ function plain(owner: Owner, spec: SettledSpec, place: Place): StatefulSetObject
       // Pods start together, and only the operator replaces them.
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'OnDelete' },
-      // Scaled down, a pod's claim is deleted by the operator, which knows that nothing is left in it.
-      persistentVolumeClaimRetentionPolicy: { whenDeleted: spec.whenDeleted, whenScaled: 'Retain' },
+      // Claims are the operator's: scaled down, it knows that nothing is left in one; and a StatefulSet that somebody deletes is made again.
+      persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       template: podTemplate(owner, spec, zone),
       volumeClaimTemplates: [claimTemplate(owner, spec, place)],
     },
@@ -94,7 +94,7 @@ function plain(owner: Owner, spec: SettledSpec, place: Place): StatefulSetObject
 function claimTemplate(owner: Owner, spec: SettledSpec, { storageBytes }: Place): object {
   const { storageSize, storageClassName } = spec;
   const isAsked = storageBytes === null || storageBytes === bytesOfQuantity(storageSize);
-  const storage = isAsked ? storageSize : String(storageBytes);
+  const storage = isAsked ? storageSize : quantityOfBytes(storageBytes);
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',

@@ -42,6 +42,9 @@ export class FakeKubernetes implements AsyncDisposable {
   readonly #running = new Map<string, string>();
   /** Pods of these images do not become ready. */
   readonly badImages: Set<string> = new Set();
+  /** Events, `reason: message`. */
+  readonly told: string[] = [];
+  readonly #restarting = new Set<string>();
   #reconciler: Reconciler;
   #now: number = Date.parse('2030-01-01T00:00:00Z');
   #ids = 0;
@@ -103,6 +106,15 @@ export class FakeKubernetes implements AsyncDisposable {
     });
   }
 
+  /** Its node does not answer for a turn, and it is not ready. */
+  restartContainer(name: string): void {
+    const { metadata } = this.server.get<PodObject>(pods, { ...own, name }) ?? {};
+    const address = this.#running.get(metadata?.uid ?? '');
+    if (address !== undefined) this.nodes.pause(address);
+    this.#restarting.add(name);
+    this.play();
+  }
+
   /** The operator's process is another one from now on. */
   restartOperator(): void {
     this.#reconciler = new Reconciler(this.#context());
@@ -136,6 +148,7 @@ export class FakeKubernetes implements AsyncDisposable {
   /** What StatefulSets, kubelets and volumes do until nothing is left to do. */
   play(): void {
     for (const set of this.server.objects<TemplatedSet>(statefulSets)) this.#playSet(set);
+    this.#growClaims();
     const there = new Set<string>();
     for (const pod of this.server.objects<PodObject>(pods)) {
       there.add(pod.metadata.uid ?? '');
@@ -145,6 +158,18 @@ export class FakeKubernetes implements AsyncDisposable {
       if (there.has(uid)) continue;
       this.#running.delete(uid);
       if (![...this.#running.values()].includes(address)) this.nodes.stop(address);
+    }
+  }
+
+  /** What the provisioner of volumes does. */
+  #growClaims(): void {
+    for (const claim of this.server.objects<ClaimObject>(persistentVolumeClaims)) {
+      const asked = claim.spec?.resources?.requests?.storage;
+      if (asked === undefined || claim.status?.capacity?.storage === asked) continue;
+      this.server.put(persistentVolumeClaims, {
+        ...claim,
+        status: { capacity: { storage: asked } },
+      });
     }
   }
 
@@ -203,10 +228,12 @@ export class FakeKubernetes implements AsyncDisposable {
       this.#running.set(uid, address);
       this.nodes.start(address, disk);
     }
-    const isReady = this.#running.has(uid) && this.nodes.isReady(address) ? 'True' : 'False';
+    const isUp = this.#running.has(uid) && !this.#restarting.has(name);
+    const isReady = isUp && this.nodes.isReady(address) ? 'True' : 'False';
     const known = pod.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
     if (known === isReady) return;
-    const conditions = [{ type: 'Ready', status: isReady }];
+    const lastTransitionTime = new Date(this.#now).toISOString();
+    const conditions = [{ type: 'Ready', status: isReady, lastTransitionTime }];
     this.server.put(pods, { ...pod, status: { ...pod.status, conditions } });
   }
 
@@ -217,7 +244,7 @@ export class FakeKubernetes implements AsyncDisposable {
       newId: () => crypto.randomUUID(),
       newSecret: () => 'ab'.repeat(32),
       reported: () => undefined,
-      emit: () => undefined,
+      emit: (_, { reason, message }) => void this.told.push(`${reason}: ${message}`),
     };
   }
 }

@@ -27,6 +27,7 @@ export interface FakeProcess {
 export class FakeNodes implements NodesApi {
   /** By address: who answers there. */
   readonly #processes = new Map<string, FakeProcess>();
+  readonly #paused = new Set<string>();
   readonly #counts: { readonly bucketCount: number; readonly partitionCount: number };
   /** Asked before a node takes what it is sent. */
   onSent: (assignment: Assignment) => void = () => undefined;
@@ -45,6 +46,11 @@ export class FakeNodes implements NodesApi {
 
   stop(address: string): void {
     this.#processes.delete(address);
+  }
+
+  /** It does not answer any more, and keeps its disk. */
+  pause(address: string): void {
+    this.#paused.add(address);
   }
 
   isUp(address: string): boolean {
@@ -94,7 +100,8 @@ export class FakeNodes implements NodesApi {
   async #with<T>(address: string, work: (process: FakeProcess) => T): Promise<T> {
     const process = this.#processes.get(address);
     await Promise.resolve();
-    if (process === undefined) throw new NodeError('it does not answer', 0);
+    if (process === undefined || this.#paused.has(address))
+      throw new NodeError('it does not answer', 0);
     return work(process);
   }
 
