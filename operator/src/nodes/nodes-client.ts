@@ -166,6 +166,10 @@ function parsed<T>({ status, text }: Answer, is: Check<T>): T {
   return fields;
 }
 
+const isListOf = (value: unknown, is: (fields: Fields) => boolean): value is readonly Fields[] =>
+  Array.isArray(value) &&
+  value.every((item) => typeof item === 'object' && item !== null && is(item as Fields));
+
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
 
 function isStatus(fields: Fields): fields is Fields & NodeStatus {
@@ -176,18 +180,36 @@ function isStatus(fields: Fields): fields is Fields & NodeStatus {
     (cluster === null || isText(cluster)) &&
     isText(state) &&
     typeof assignment === 'object' &&
-    Array.isArray(buckets)
+    isListOf(buckets, isReplica)
   );
 }
 
+const isReplica = ({ bucket, role, term, voters, learners, lag, health }: Fields): boolean =>
+  [bucket, term].every((number) => Number.isSafeInteger(number)) &&
+  [role, health].every(isText) &&
+  [voters, learners].every((list) => Array.isArray(list)) &&
+  typeof lag === 'object' &&
+  lag !== null;
+
 function isAssignment(fields: Fields): fields is Fields & Assignment {
-  const { clusterId, version, members, buckets, removed } = fields;
+  const { clusterId, epoch, version, bucketCount, members, buckets, removed } = fields;
   return (
     isText(clusterId) &&
-    Number.isSafeInteger(version) &&
-    [members, buckets, removed].every((list) => Array.isArray(list))
+    [epoch, version, bucketCount].every((number) => Number.isSafeInteger(number)) &&
+    isListOf(members, isMember) &&
+    members.length > 0 &&
+    isListOf(buckets, isBucket) &&
+    buckets.length === bucketCount &&
+    Array.isArray(removed)
   );
 }
+
+const isMember = ({ id, index, address }: Fields): boolean =>
+  isText(id) && Number.isSafeInteger(index) && isText(address);
+
+const isBucket = ({ replicas, preferred }: Fields): boolean =>
+  isText(preferred) &&
+  isListOf(replicas, ({ member, since }) => isText(member) && Number.isSafeInteger(since));
 
 function isDrain(fields: Fields): fields is Fields & DrainStatus {
   const { member, leading, blocked, isSafeToStop } = fields;

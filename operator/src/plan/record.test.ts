@@ -11,6 +11,7 @@ import {
   observedOf,
   placeOf,
   placesOf,
+  claimAt,
   podAt,
   recordOf,
   specOf,
@@ -53,7 +54,15 @@ describe('the record', () => {
     const { actions } = planOf(
       unformed({ pods: [...placesOf(spec), hidden].map((place) => podAt(place)) }),
     );
-    assert.deepEqual(actions, []);
+    // Its StatefulSet would take the pod away.
+    assert.deepEqual(actions, [{ kind: 'scale', statefulSet: 'orders', replicas: 4 }]);
+  });
+
+  it('does not begin before the disks of an earlier cluster were looked at', () => {
+    const claims = [...placesOf(spec), placeOf(3), placeOf(4)].map((place) => claimAt(place));
+    const { actions, next } = planOf(unformed({ claims }));
+    assert.deepEqual(actions, [{ kind: 'scale', statefulSet: 'orders', replicas: 5 }]);
+    assert(next !== null);
   });
 
   it('does not begin with two copies of one disk', () => {

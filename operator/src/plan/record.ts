@@ -68,6 +68,17 @@ function forming(view: ClusterView): Step {
         hidden.map((pod) => pod.place.index),
       ),
     );
+  // A disk that nobody has looked at may be that of an earlier member.
+  const unseen = view.observed.claims.filter(
+    ({ place: { index }, isTerminating }) => !isTerminating && view.statusAt(index) === null,
+  );
+  if (unseen.length > 0)
+    return waits(
+      silenceOf(
+        view,
+        unseen.map(({ place }) => place.index),
+      ),
+    );
   const doomed = view.wanted.filter(({ index }) => view.claim(index)?.isTerminating === true);
   if (doomed.length > 0) {
     return waits(`${listed(doomed.map(({ claim }) => claim))} is being deleted`);
@@ -180,7 +191,12 @@ function foreign(view: ClusterView, { clusterId, members }: Assignment): Step | 
 }
 
 function aheadOfRecord(view: ClusterView, record: Assignment): Step | null {
-  const own = followedBy(view).filter(({ clusterId }) => clusterId === record.clusterId);
+  const own = followedBy(view).filter(
+    ({ clusterId, bucketCount, partitionCount }) =>
+      clusterId === record.clusterId &&
+      bucketCount === record.bucketCount &&
+      partitionCount === record.partitionCount,
+  );
   const [newest] = own;
   if (newest === undefined || !isNewer(newest, record)) return null;
   const version = `version ${String(newest.version)} of epoch ${String(newest.epoch)}`;

@@ -3,7 +3,7 @@
  *
  * Invariants
  * - There are pods for all wanted places and for every member of the record, whatever else is true. While there is no record, there
- *   are never fewer than before: nobody knows who is a member.
+ *   are never fewer than before, and one for every claim: nobody knows who is a member.
  * - A claim is deleted by its UID, only where the spec says so, and never one that a pod has, that a member has, or that a pod is
  *   about to be made for.
  * - Neither pods nor claims go before a majority of the members follows the record that has struck theirs out.
@@ -32,6 +32,8 @@ export function replicasNeeded(view: ClusterView): ReadonlyMap<string, number> {
   }
   for (const index of memberIndexes(view)) need(index);
   if (view.record === null) {
+    // Whose disks these are, only their nodes can tell.
+    for (const { place } of [...view.observed.pods, ...view.observed.claims]) need(place.index);
     for (const set of statefulSets) {
       needed.set(set.name, Math.max(needed.get(set.name) ?? 0, set.replicas));
     }

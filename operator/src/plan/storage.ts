@@ -19,7 +19,7 @@ export function storageStep(view: ClusterView): Step {
   const fixed = small.filter(({ canExpand }) => !canExpand);
   if (fixed.length > 0) {
     const names = listed(fixed.map(({ place }) => place.claim));
-    const remedy = 'use a storage class with allowVolumeExpansion, or set spec.storage.size back';
+    const remedy = 'set allowVolumeExpansion on it, where its volumes can grow';
     return wait(ACTION, names, `the storage class of ${names} lets no volume grow: ${remedy}`);
   }
   const [first] = small;
