@@ -207,6 +207,8 @@ describe('a request fails', () => {
     ...[null, [], 'text', {}, { ...status, member: '' }, { ...status, index: '0' }],
     ...[
       { ...status, buckets: {} },
+      { ...status, buckets: [null] },
+      { ...status, buckets: [{ bucket: 0 }] },
       { ...status, assignment: undefined },
     ],
   ];
