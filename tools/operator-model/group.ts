@@ -79,8 +79,9 @@ export class Group {
     this.#lead(chance.pick(willing) ?? chance.pick(able) ?? null);
   }
 
-  #lead(id: ReplicaId | null): void {
+  #lead(id: ReplicaId | null, former?: Live): void {
     if (id === null) return;
+    if (former !== undefined) former.replica.role = 'follower';
     this.leader = id;
     this.term += 1;
   }
@@ -141,7 +142,7 @@ export class Group {
     this.move = { stage: step.stage, waitsFor: step.kind === 'wait' ? step.reason : null };
     if (step.kind === 'wait' || !chance.of(60)) return;
     if (step.kind === 'transfer') {
-      if (live.get(step.to)?.replica.match === this.end) this.#lead(step.to);
+      if (live.get(step.to)?.replica.match === this.end) this.#lead(step.to, leader);
     } else if (this.hasMajority(current)) {
       if (step.stage === 'adding') leader.node.moving += 1;
       const { voters, learners } = step.configuration;
@@ -203,12 +204,12 @@ export class Group {
       return heir?.replica.match === this.end && !heir.node.isDraining && id !== this.leader;
     });
     if (leader.node.isDraining) {
-      if (chance.of(50)) this.#lead(chance.pick(heirs) ?? null);
+      if (chance.of(50)) this.#lead(chance.pick(heirs) ?? null, leader);
       return;
     }
     const preferred = leader.node.disk.assignment?.buckets[this.bucket]?.preferred;
     const heir = heirs.find((id) => live.get(id)?.node.disk.member === preferred);
-    if (heir !== undefined && chance.of(10)) this.#lead(heir);
+    if (heir !== undefined && chance.of(10)) this.#lead(heir, leader);
   }
 }
 
