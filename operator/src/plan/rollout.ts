@@ -245,13 +245,17 @@ function isExpendable(view: ClusterView, pod: ObservedPod): boolean {
     if (![...ids].some((id) => names(health, id))) return true;
     if (health.leader !== null && hasMajority(health)) return hasMajority(health, ids);
     // One that is silent may be what others have their majority by, and whoever could lead may be about to.
-    const isHidden = hasMajority(health) || (status === null && !isSmall(health));
+    const isHidden = couldLead(health) || (status === null && !isSmall(health));
     const patienceMs = isHidden ? DOWN_MS : PATIENCE_MS;
     if (unreadyMs < patienceMs) return false;
     if (hasMajority(health)) return hasMajority(health, ids);
     return health.sets.flat().every((id) => ids.has(id) || !isComing(view, id));
   });
 }
+
+/** One of the sets that are known to count, or to have counted, has a majority. */
+const couldLead = ({ sets, upToDate }: BucketHealth): boolean =>
+  sets.some((set) => hasMajority({ sets: [set], upToDate }));
 
 /** A bucket may have its majority again by it, in a moment: it is silent, and nobody knows why. */
 function isComing(view: ClusterView, id: string): boolean {
