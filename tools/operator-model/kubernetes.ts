@@ -77,7 +77,8 @@ export class Kubernetes {
   #keepPods(set: ModelSet, nowMs: number): void {
     const places = Array.from({ length: set.replicas }, (_, at) => this.#placeOf(set.name, at));
     for (const place of places) {
-      if (!this.pods.has(place.index) && this.#chance.of(70)) this.#makePod(set, place, nowMs);
+      if (!this.pods.has(place.index) && this.#chance.of(this.startPercent))
+        this.#makePod(set, place, nowMs);
     }
     for (const pod of this.pods.values()) {
       if (pod.place.statefulSet !== set.name) continue;

@@ -94,7 +94,7 @@ export function movesOf(seed: number): { readonly begun: number; readonly needed
   const chance = new Chance(seed);
   const world = new World(firstWanted(chance), chance);
   const checks = new Checks(world);
-  world.kubernetes.startPercent = 95;
+  world.kubernetes.startPercent = 100;
   const calm: Weather = { crash: 0, delay: 0, stale: 0 };
   const settle = (): Assignment[] => {
     const records: Assignment[] = [];

@@ -20,6 +20,7 @@ import type { NodePlace } from '../resources/names.ts';
 import { hasMajority, majority } from './bucket-health.ts';
 import { type ClusterView, isFresh } from './cluster-view.ts';
 import { countsFault } from './record.ts';
+import { scaleActions } from './scale.ts';
 import { act, last, listed, nothing, type Step, wait } from './step.ts';
 
 /** Nodes of pods that were made together join together: otherwise buckets would be moved more than once. */
@@ -39,12 +40,12 @@ export function membershipStep(view: ClusterView): Step {
     else joiners.push(joining);
   }
   const [fault] = faults;
-  const late = joiners.length > 0 ? lateJoiners(view) : [];
-  if (late.length > 0) return wait(ACTION, null, `${listed(late)} will join as well`);
   const next = nextAssignment(view, record, joiners);
   if (isSame(record, next)) {
     return fault === undefined ? nothing : wait('join', null, fault);
   }
+  const late = begins(next, record) ? lateJoiners(view) : [];
+  if (late.length > 0) return wait(ACTION, null, `${listed(late)} will join as well`);
   const objection = objectionTo(view, record, next) ?? unbegun(view, record);
   if (objection !== null) return wait(ACTION, null, objection);
   const reason = reasonOf(view, record, next);
@@ -81,12 +82,18 @@ function joinerAt(
   return countsFault(view, [status]) ?? { id: status.member, index, address };
 }
 
-/** Pods of nodes that will join, too, and will answer soon: those that are young, or not made yet while others are. */
+/** Whether anybody comes, or is to get a copy. */
+function begins({ version, members, buckets }: Assignment, known: Assignment): boolean {
+  if (members.length > known.members.length) return true;
+  return buckets.some(({ replicas }) => replicas.some(({ since }) => since === version));
+}
+
+/** Pods of nodes that will join, too, and will answer soon: those that are young, or about to be made. */
 function lateJoiners(view: ClusterView): string[] {
   const joining = view.wanted.filter(({ index }) => !view.hasMemberAt(index));
   const isYoung = ({ index }: NodePlace): boolean =>
     (view.pod(index)?.ageMs ?? Infinity) < JOIN_PATIENCE_MS;
-  const areMade = joining.some(isYoung);
+  const areMade = joining.some(isYoung) || scaleActions(view, 'up').length > 0;
   return joining
     .filter((at) => {
       const pod = view.pod(at.index);
