@@ -57,7 +57,8 @@ export class Checks {
     const { assignment: record } = this.#world.status;
     const known = this.#recorded.get(next.clusterId);
     if (record !== null) {
-      assert(isNewer(next, record) && next.version > record.version, 'a record grows');
+      assert(isNewer(next, record), 'a record grows');
+      assert(next.version >= record.version, 'an epoch goes on counting');
       assert.equal(next.clusterId, record.clusterId, 'a cluster keeps its id');
       for (const id of record.removed) assert(next.removed.includes(id), 'removed for ever');
     }

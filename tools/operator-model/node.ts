@@ -174,7 +174,7 @@ export class ModelNode {
       const member = assignedMember(assignment, bucket, other) ?? diskOf.get(other)?.member;
       return assignment.members.find(({ id: known }) => known === member)?.id ?? other;
     };
-    const isLeader = group.leader === id && replica.role === 'leader';
+    const isLeader = replica.role === 'leader';
     const { voters, outgoing, learners } = configuration;
     const others = isLeader ? membersOf(configuration).filter((other) => other !== id) : [];
     const matchOf = (other: ReplicaId): number => live.get(other)?.replica.match ?? 0;
@@ -189,7 +189,7 @@ export class ModelNode {
       }),
       lag: Object.fromEntries(others.map((other) => [nameOf(other), group.end - matchOf(other)])),
       committed: { index: replica.configurationIndex, replicas: membersOf(configuration) },
-      ...(isLeader && group.move !== undefined && { move: group.move }),
+      ...(group.leader === id && group.move !== undefined && { move: group.move }),
       ...(isLeader && {
         progress: Object.fromEntries(
           others.map((other) => [nameOf(other), live.has(other) ? 'stream' : 'probe'] as const),

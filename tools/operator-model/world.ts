@@ -83,7 +83,7 @@ export class World {
       if (this.nowMs >= node.drainEndMs) node.isDraining = false;
       node.tend(() => this.#chance.of(40));
       if (this.#chance.of(30)) this.#passOn(node);
-      if (!node.isConnected && this.#chance.of(70)) node.stepDown();
+      if (!node.isConnected) node.stepDown();
     }
     this.refresh();
     for (const group of this.groups.values()) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Assignment } from '../../../common/assignment.ts';
+import type { ReplicaStatus } from '../../../common/cluster-contract.ts';
 import { planOf } from './index.ts';
 import {
   at,
@@ -158,6 +159,35 @@ describe('members', () => {
     const kept = planOf({ ...stale, spec: { ...base.spec, nodes: 4, whenScaled: 'Retain' } });
     assert.equal(recorded(kept), null);
     assert.match(kept.next?.waitsFor ?? '', /delete claim data-orders-3 and pod orders-3/);
+  });
+
+  it('begin a stay anew that has ended though the record names it', () => {
+    const base = observedOf();
+    const record = { ...base.assignment!, version: 4 };
+    const leader = record.buckets[0]!.preferred;
+    const gone = record.buckets[0]!.replicas.find(({ member }) => member !== leader)!.member;
+    const nodes = nodesOf(record).map((node) => {
+      const { member, buckets } = node.status!;
+      const own = member === gone ? buckets.filter(({ bucket }) => bucket !== 0) : buckets;
+      const left = own.map((replica): ReplicaStatus =>
+        replica.bucket !== 0
+          ? replica
+          : {
+              ...replica,
+              ...{ voters: replica.voters.filter((id) => id !== gone), learners: [gone] },
+              ...(replica.role === 'leader' && {
+                move: { stage: 'catching up' as const, waitsFor: 'a replica does not answer' },
+              }),
+            },
+      );
+      return { ...node, status: { ...node.status!, buckets: left } };
+    });
+    const next = recorded(planOf(observedOf({}, { assignment: record, nodes })));
+    assert.deepEqual(
+      next?.buckets[0]?.replicas.map(({ member, since }) => [member === gone, since]),
+      record.buckets[0]!.replicas.map(({ member }) => (member === gone ? [true, 5] : [false, 1])),
+    );
+    assert.deepEqual(next.buckets.slice(1), record.buckets.slice(1));
   });
 
   it('hold a bucket alone with the stay that they have', () => {

@@ -12,6 +12,7 @@ import {
   type Assignment,
   type BucketAssignment,
   type Member,
+  type Replica,
   replicaIdOf,
 } from '../../../common/assignment.ts';
 import { isIdle, withReplacement } from '../../../common/assignment-changes.ts';
@@ -109,7 +110,7 @@ function nextAssignment(
   joiners: readonly Member[],
 ): Assignment {
   const { factor, rebalance } = view.observed.spec;
-  let next: Assignment = { ...record, version: record.version + 1 };
+  let next: Assignment = { ...record, version: record.version + 1, buckets: renewed(view, record) };
   for (const joiner of joiners) next = withJoiner(next, joiner, record.version);
   const targets = targetsOf(view, next, joiners);
   if (targets.length === 0) return next;
@@ -150,6 +151,28 @@ function withStay(
     }
   }
   return given;
+}
+
+/**
+ * Stays that have ended though the record names them, as one that was lost meanwhile did not: a member that follows the record has no
+ * such replica, and never makes it again. They begin anew.
+ */
+function renewed(view: ClusterView, { version, buckets }: Assignment): BucketAssignment[] {
+  return buckets.map((bucket, at) => {
+    const health = view.health[at];
+    // A leader misses it: it is not only about to be made.
+    if (health === undefined || health.leader === null || health.waitsFor === null) return bucket;
+    const hasEnded = ({ member, since }: Replica): boolean =>
+      since < version &&
+      view.isCurrent(member) &&
+      !health.sets.some((set) => set.includes(member)) &&
+      view.statuses.get(member)?.buckets.every((replica) => replica.bucket !== at) === true;
+    if (!bucket.replicas.some(hasEnded)) return bucket;
+    const replicas = bucket.replicas.map((replica) =>
+      hasEnded(replica) ? { ...replica, since: version + 1 } : replica,
+    );
+    return { ...bucket, replicas };
+  });
 }
 
 /** All that changes at one time has the same version. */
