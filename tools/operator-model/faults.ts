@@ -71,10 +71,12 @@ export class Faults {
     }
   }
 
+  /** Not while whoever follows the record is out of reach: nobody could tell that it was newer. */
   #restoreStatus(): void {
-    const { status, history } = this.#world;
+    const { status, history, nodes } = this.#world;
     const { assignment } = status;
-    if (assignment === null) return;
+    const isKnown = nodes.some((node) => node.isReachable && node.disk.assignment === assignment);
+    if (assignment === null || !isKnown) return;
     this.#trace(() => 'fault: the status is restored from a backup');
     const own = history.filter(({ clusterId }) => clusterId === assignment.clusterId);
     status.assignment = this.#chance.pick(own) ?? null;
