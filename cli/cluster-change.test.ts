@@ -165,7 +165,7 @@ describe('a new member', () => {
     const words = ['cluster', 'add', members.address(3), '--address', members.address(0)];
     const { code, stderr } = await run(words);
     assert.equal(code, 2);
-    assert.match(stderr, /bucket 1 has no leader; wait until all nodes run/);
+    assert.match(stderr, /bucket 1 has had no leader yet; wait until all nodes run/);
     assert.equal(members.assignment.version, 1);
   });
 

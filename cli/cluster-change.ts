@@ -131,17 +131,24 @@ async function planned(
   }
 }
 
-/** Groups begin with the first assignment: whoever changes it before may leave some with nobody who knows them. */
+/**
+ * Groups begin with the first assignment: whoever changes it before may leave some with nobody who knows them. One that has committed
+ * anything has begun, whoever leads it now.
+ */
 async function refuseUnbegun({ members, buckets }: Assignment, asking: AskOptions): Promise<void> {
   const statuses = await statusesOf(members, asking);
-  const led = new Set(
+  const begun = new Set(
     statuses.flatMap((status) =>
-      status.buckets.filter(({ role }) => role === 'leader').map(({ bucket }) => bucket),
+      status.buckets
+        .filter(({ role, commit }) => role === 'leader' || commit > 0)
+        .map(({ bucket }) => bucket),
     ),
   );
-  const unled = buckets.findIndex((_, bucket) => !led.has(bucket));
-  if (unled === -1) return;
-  throw new UsageError(`bucket ${unled} has no leader; wait until all nodes run, then try again`);
+  const unbegun = buckets.findIndex((_, bucket) => !begun.has(bucket));
+  if (unbegun === -1) return;
+  throw new UsageError(
+    `bucket ${unbegun} has had no leader yet; wait until all nodes run, then try again`,
+  );
 }
 
 async function nextOf(
