@@ -1,8 +1,6 @@
 /** Nodes that wait for an operator: what it sends them is the only thing that makes them a cluster. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -13,6 +11,7 @@ import { Redis } from 'ioredis';
 import { type Assignment, firstAssignment } from '../../common/assignment.ts';
 import type { NodeStatus } from '../../common/cluster-contract.ts';
 import { NodesClient } from '../../operator/src/nodes/index.ts';
+import { freePorts } from '../testing/free-ports.ts';
 import { type LogLine, NodeProcess } from '../testing/node-process.ts';
 
 const SECRET = 'only told to operators';
@@ -106,14 +105,6 @@ class Pods implements AsyncDisposable {
     for (const node of this.#processes.values()) await node[Symbol.asyncDispose]();
     await rm(this.#root, { recursive: true, force: true });
   }
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  for (const server of servers) if (!server.listening) await once(server, 'listening');
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  for (const server of servers) await once(server.close(), 'close');
-  return ports;
 }
 
 async function withClient<T>(node: NodeProcess, use: (client: Redis) => Promise<T>): Promise<T> {

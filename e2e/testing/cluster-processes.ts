@@ -6,13 +6,12 @@
  * cluster.node(0).port; cluster.node(1).kill(); await cluster.restart(1);
  * ```
  */
-import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { clusterPaths, type NodeStatus } from '../../common/cluster-contract.ts';
+import { freePorts } from './free-ports.ts';
 import { main, NodeProcess } from './node-process.ts';
 
 /** Where a node runs, when not simply here. */
@@ -151,13 +150,4 @@ export class ClusterProcesses implements AsyncDisposable {
     await Promise.all(this.#nodes.map(async (node) => node?.[Symbol.asyncDispose]()));
     await rm(this.#root, { recursive: true, force: true });
   }
-}
-
-/** Ports that nobody has now; somebody may take one before it is used. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  for (const server of servers) if (!server.listening) await once(server, 'listening');
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  for (const server of servers) await once(server.close(), 'close');
-  return ports;
 }
