@@ -1,61 +1,60 @@
 /** The kinds that the operator reads and writes. */
 import type { ResourceType } from './types.ts';
 
-const core = (plural: string, kind: string): ResourceType => ({
-  group: '',
-  version: 'v1',
+/** `group` is empty for the core. */
+const resource = (group: string, version: string, plural: string, kind: string): ResourceType => ({
+  group,
+  version,
   plural,
   kind,
 });
 
-export const pods: ResourceType = core('pods', 'Pod');
-export const services: ResourceType = core('services', 'Service');
-export const configMaps: ResourceType = core('configmaps', 'ConfigMap');
-export const secrets: ResourceType = core('secrets', 'Secret');
-export const serviceAccounts: ResourceType = core('serviceaccounts', 'ServiceAccount');
-export const persistentVolumeClaims: ResourceType = core(
+const clusterScoped = (type: ResourceType): ResourceType => ({ ...type, isClusterScoped: true });
+
+export const pods: ResourceType = resource('', 'v1', 'pods', 'Pod');
+export const services: ResourceType = resource('', 'v1', 'services', 'Service');
+export const configMaps: ResourceType = resource('', 'v1', 'configmaps', 'ConfigMap');
+export const secrets: ResourceType = resource('', 'v1', 'secrets', 'Secret');
+export const serviceAccounts: ResourceType = resource(
+  '',
+  'v1',
+  'serviceaccounts',
+  'ServiceAccount',
+);
+export const persistentVolumeClaims: ResourceType = resource(
+  '',
+  'v1',
   'persistentvolumeclaims',
   'PersistentVolumeClaim',
 );
-export const kubeNodes: ResourceType = { ...core('nodes', 'Node'), isClusterScoped: true };
-export const statefulSets: ResourceType = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'statefulsets',
-  kind: 'StatefulSet',
-};
-export const podDisruptionBudgets: ResourceType = {
-  ...{
-    group: 'policy',
-    version: 'v1',
-    plural: 'poddisruptionbudgets',
-    kind: 'PodDisruptionBudget',
-  },
-};
-export const networkPolicies: ResourceType = {
-  ...{
-    group: 'networking.k8s.io',
-    version: 'v1',
-    plural: 'networkpolicies',
-    kind: 'NetworkPolicy',
-  },
-};
-export const storageClasses: ResourceType = {
-  ...{ group: 'storage.k8s.io', version: 'v1', plural: 'storageclasses', kind: 'StorageClass' },
-  isClusterScoped: true,
-};
-export const leases: ResourceType = {
-  ...{ group: 'coordination.k8s.io', version: 'v1', plural: 'leases', kind: 'Lease' },
-};
-export const events: ResourceType = {
-  group: 'events.k8s.io',
-  version: 'v1',
-  plural: 'events',
-  kind: 'Event',
-};
-export const podMonitors: ResourceType = {
-  ...{ group: 'monitoring.coreos.com', version: 'v1', plural: 'podmonitors', kind: 'PodMonitor' },
-};
-export const sierraClusters: ResourceType = {
-  ...{ group: 'sierradb.io', version: 'v1alpha1', plural: 'sierraclusters', kind: 'SierraCluster' },
-};
+export const kubeNodes: ResourceType = clusterScoped(resource('', 'v1', 'nodes', 'Node'));
+export const statefulSets: ResourceType = resource('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const podDisruptionBudgets: ResourceType = resource(
+  'policy',
+  'v1',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+);
+export const networkPolicies: ResourceType = resource(
+  'networking.k8s.io',
+  'v1',
+  'networkpolicies',
+  'NetworkPolicy',
+);
+export const storageClasses: ResourceType = clusterScoped(
+  resource('storage.k8s.io', 'v1', 'storageclasses', 'StorageClass'),
+);
+export const leases: ResourceType = resource('coordination.k8s.io', 'v1', 'leases', 'Lease');
+export const events: ResourceType = resource('events.k8s.io', 'v1', 'events', 'Event');
+export const podMonitors: ResourceType = resource(
+  'monitoring.coreos.com',
+  'v1',
+  'podmonitors',
+  'PodMonitor',
+);
+export const sierraClusters: ResourceType = resource(
+  'sierradb.io',
+  'v1alpha1',
+  'sierraclusters',
+  'SierraCluster',
+);

@@ -110,10 +110,19 @@ export class ClusterView {
     return this.#health;
   }
 
-  /** The pod of a member, or its place where there is none. */
+  podOf(id: string): ObservedPod | undefined {
+    const index = this.#indexOf(id);
+    return index === undefined ? undefined : this.pod(index);
+  }
+
+  /** The name that the pod of a member has, whether it is there or not; the id of whoever is no member. */
   nameOf(id: string): string {
-    const member = this.record?.members.find((each) => each.id === id);
-    return member === undefined ? id : this.placeAt(member.index).pod;
+    const index = this.#indexOf(id);
+    return index === undefined ? id : this.placeAt(index).pod;
+  }
+
+  #indexOf(id: string): number | undefined {
+    return this.record?.members.find((member) => member.id === id)?.index;
   }
 }
 

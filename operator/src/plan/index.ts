@@ -33,7 +33,8 @@ export type * from './types.ts';
 const AT_ONCE_MS = 100;
 /** While nodes are waited for: they tell nobody what happens among them. */
 const WAITING_MS = 1000;
-const CONVERGED_MS = 15_000;
+/** Also when nothing was seen to change. */
+export const CONVERGED_MS = 15_000;
 
 export function planOf(observed: Observed): Plan {
   if (observed.isBeingDeleted) return idle(null);

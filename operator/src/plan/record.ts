@@ -19,6 +19,7 @@ import {
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import { isIdle, withoutIdle } from '../../../common/assignment-changes.ts';
 import { firstPlacement } from '../../../common/placement.ts';
+import type { NodePlace } from '../resources/names.ts';
 import { majority } from './bucket-health.ts';
 import { type ClusterView, isFresh, latest } from './cluster-view.ts';
 import { act, last, listed, nothing, type Step, wait, warning } from './step.ts';
@@ -49,36 +50,8 @@ export function sendSteps(view: ClusterView): Action[] {
 function forming(view: ClusterView): Step {
   const { spec, newClusterId } = view.observed;
   const waits = (reason: string): Step => last(wait('form the cluster', null, reason));
-  const silent = view.wanted.filter(({ index }) => view.statusAt(index) === null);
-  if (silent.length > 0)
-    return waits(
-      silenceOf(
-        view,
-        silent.map(({ index }) => index),
-      ),
-    );
-  const hidden = view.observed.pods.filter(
-    ({ place: { index }, trouble }) =>
-      view.statusAt(index) === null && trouble?.startsWith('Unschedulable') !== true,
-  );
-  if (hidden.length > 0)
-    return waits(
-      silenceOf(
-        view,
-        hidden.map((pod) => pod.place.index),
-      ),
-    );
-  // A disk that nobody has looked at may be that of an earlier member.
-  const unseen = view.observed.claims.filter(
-    ({ place: { index }, isTerminating }) => !isTerminating && view.statusAt(index) === null,
-  );
-  if (unseen.length > 0)
-    return waits(
-      silenceOf(
-        view,
-        unseen.map(({ place }) => place.index),
-      ),
-    );
+  const silent = hiddenPlaces(view);
+  if (silent.length > 0) return waits(silenceOf(view, silent));
   const doomed = view.wanted.filter(({ index }) => view.claim(index)?.isTerminating === true);
   if (doomed.length > 0) {
     return waits(`${listed(doomed.map(({ claim }) => claim))} is being deleted`);
@@ -105,6 +78,23 @@ function forming(view: ClusterView): Step {
     },
   );
 }
+
+/** Indexes of nodes that have to answer before a cluster may form: first of those that are wanted, then of whatever else is there. */
+function hiddenPlaces(view: ClusterView): number[] {
+  const { pods, claims } = view.observed;
+  const known = [
+    view.wanted,
+    pods.filter(({ trouble }) => trouble?.startsWith('Unschedulable') !== true).map(placeOf),
+    // A disk that nobody has looked at may be that of an earlier member.
+    claims.filter(({ isTerminating }) => !isTerminating).map(placeOf),
+  ];
+  const silent = known.map((places) =>
+    places.map(({ index }) => index).filter((index) => view.statusAt(index) === null),
+  );
+  return silent.find((indexes) => indexes.length > 0) ?? [];
+}
+
+const placeOf = ({ place }: { readonly place: NodePlace }): NodePlace => place;
 
 function firstOf(view: ClusterView, clusterId: string, members: readonly Member[]): Assignment {
   const { bucketCount, partitionCount, factor } = view.observed.spec;
@@ -213,12 +203,13 @@ function aheadOfRecord(view: ClusterView, record: Assignment): Step | null {
 function besideRecord(view: ClusterView, record: Assignment): Step | null {
   const { members, clusterId, epoch, version } = record;
   const named = new Set(members.map(({ id }) => id));
+  const digest = digestOf(record);
   const beside = view.observed.nodes.filter(({ status, assignment }) => {
     if (status === null || assignment === null || !named.has(status.member)) return false;
     if (assignment.clusterId !== clusterId) return false;
     // One of an earlier epoch would refuse a version that is not higher than its own.
     if (assignment.epoch < epoch) return assignment.version >= version;
-    return assignment.version === version && digestOf(assignment) !== digestOf(record);
+    return assignment.version === version && digestOf(assignment) !== digest;
   });
   if (beside.length === 0) return null;
   const next = Math.max(version, ...beside.map(({ assignment }) => assignment?.version ?? 0)) + 1;

@@ -237,7 +237,7 @@ function isExpendable(view: ClusterView, pod: ObservedPod): boolean {
   const status = view.statusAt(index);
   if (status === null && pod.trouble !== null) return true;
   if (status !== null && isFresh(status)) return true;
-  const unreadyMs = pod.unreadyMs ?? pod.ageMs;
+  const unreadyMs = unreadyMsOf(pod);
   if (view.record === null || isDown(view)) return status === null && unreadyMs >= DOWN_MS;
   if (status === null && unreadyMs < PATIENCE_MS) return false;
   const ids = new Set(view.membersAt(index).map(({ id }) => id));
@@ -260,21 +260,20 @@ const couldLead = ({ sets, upToDate }: BucketHealth): boolean =>
 /** A bucket may have its majority again by it, in a moment: it is silent, and nobody knows why. */
 function isComing(view: ClusterView, id: string): boolean {
   if (view.statuses.has(id)) return false;
-  const member = view.record?.members.find((each) => each.id === id);
-  const pod = member === undefined ? undefined : view.pod(member.index);
+  const pod = view.podOf(id);
   return pod === undefined || (pod.isHostReady && pod.trouble === null);
 }
 
 /** Not ready, and not only for a moment. */
-const isBroken = ({ isReady, trouble, unreadyMs, ageMs }: ObservedPod): boolean =>
-  !isReady && (trouble !== null || (unreadyMs ?? ageMs) >= PATIENCE_MS);
+const isBroken = (pod: ObservedPod): boolean =>
+  !pod.isReady && (pod.trouble !== null || unreadyMsOf(pod) >= PATIENCE_MS);
+
+/** Of a pod of which nobody says since when it is not ready: it never was. */
+const unreadyMsOf = ({ unreadyMs, ageMs }: ObservedPod): number => unreadyMs ?? ageMs;
 
 /** Nobody answers, and no pod has been ready for long. */
 const isDown = ({ statuses, observed }: ClusterView): boolean =>
-  statuses.size === 0 &&
-  observed.pods.every(
-    ({ isReady, unreadyMs, ageMs }) => !isReady && (unreadyMs ?? ageMs) >= DOWN_MS,
-  );
+  statuses.size === 0 && observed.pods.every((pod) => !pod.isReady && unreadyMsOf(pod) >= DOWN_MS);
 
 /** Whatever holds for every pod that is well. */
 function objectionToAll(view: ClusterView, pod: ObservedPod, isSettled: boolean): string | null {
@@ -327,8 +326,7 @@ const isSmall = ({ sets }: BucketHealth): boolean => sets.every((set) => set.len
 
 /** Its pod is broken or out of reach, and cannot be waited for. */
 function isExcused(view: ClusterView, id: string): boolean {
-  const member = view.record?.members.find((each) => each.id === id);
-  const pod = member === undefined ? undefined : view.pod(member.index);
+  const pod = view.podOf(id);
   if (pod === undefined) return false;
   if (!pod.isHostReady) return true;
   return isBroken(pod) && pod.revision !== view.observed.revision;

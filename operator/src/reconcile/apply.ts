@@ -20,19 +20,18 @@ export interface Applying {
   readonly observed: Observed;
 }
 
-/** Answers the cluster as it is when all is done. Rejects with `KubeError` or `NodeError`. */
+/** Rejects with what the API server has refused. */
 export async function applyActions(
   applying: Applying,
   cluster: SierraCluster,
   actions: readonly Action[],
-): Promise<SierraCluster> {
+): Promise<void> {
   let current = cluster;
   for (const action of actions) {
     applying.context.log.info(factsOf(cluster, action), `action: ${action.kind}`);
     current = await apply(applying, current, action);
     applying.written(current);
   }
-  return current;
 }
 
 async function apply(

@@ -3,12 +3,8 @@
  * as it should be is left alone: a cluster that has converged is not written to.
  */
 import type { KubeApi, KubeObject, ObjectName, ResourceType } from '../kube/types.ts';
+import type { Child } from '../resources/index.ts';
 import { annotations, labels } from '../resources/names.ts';
-
-export interface Child {
-  readonly type: ResourceType;
-  readonly object: KubeObject;
-}
 
 export class ChildKeeper {
   readonly #kube: KubeApi;

@@ -2,10 +2,10 @@
  * Whom the claims belong to. With `whenDeleted: Delete` they go with their cluster, with `Retain` with nobody. Never with their
  * StatefulSet: somebody may delete that by hand, and it is made again.
  */
-import { API_VERSION, KIND } from '../api/sierra-cluster.ts';
+import { KIND } from '../api/sierra-cluster.ts';
 import { persistentVolumeClaims } from '../kube/resources.ts';
-import type { KubeApi, OwnerReference } from '../kube/types.ts';
-import type { Owner } from '../resources/index.ts';
+import type { KubeApi } from '../kube/types.ts';
+import { type Owner, ownerReference } from '../resources/index.ts';
 import type { ClaimObject } from './objects.ts';
 
 export async function keepClaims(
@@ -20,13 +20,7 @@ export async function keepClaims(
     if (isOwned === (whenDeleted === 'Delete') || metadata.deletionTimestamp !== undefined)
       continue;
     const others = references.filter(({ kind }) => kind !== KIND);
-    const own: OwnerReference = {
-      apiVersion: API_VERSION,
-      kind: KIND,
-      name: owner.name,
-      uid: owner.uid,
-    };
-    const ownerReferences = whenDeleted === 'Delete' ? [...others, own] : others;
+    const ownerReferences = whenDeleted === 'Delete' ? [...others, ownerReference(owner)] : others;
     const name = { namespace: owner.namespace, name: metadata.name };
     await kube.patch(persistentVolumeClaims, name, { metadata: { ownerReferences } });
   }

@@ -2,9 +2,9 @@
  * The secret that members and operator share. It is made once. Nodes read it when they start: with another one they do not
  * understand each other, so that one that is there is kept, also for a cluster that was deleted and made again.
  */
-import { API_VERSION, KIND, type SierraCluster } from '../api/sierra-cluster.ts';
+import type { SierraCluster } from '../api/sierra-cluster.ts';
 import { secrets } from '../kube/resources.ts';
-import { type Owner, secretOf } from '../resources/index.ts';
+import { controllerReference, type Owner, secretOf } from '../resources/index.ts';
 import { childNames, SECRET_KEY } from '../resources/names.ts';
 import type { ReconcileContext } from './context.ts';
 import type { SecretObject } from './objects.ts';
@@ -29,8 +29,7 @@ export async function clusterSecret(
     throw new Error(`secret ${name.name} has no key ${SECRET_KEY}; delete it`);
   const isOwned = known.metadata.ownerReferences?.some(({ uid }) => uid === owner.uid) === true;
   if (!isOwned && !isReadOnly) {
-    const own = { apiVersion: API_VERSION, kind: KIND, name: owner.name, uid: owner.uid };
-    const ownerReferences = [{ ...own, controller: true, blockOwnerDeletion: true }];
+    const ownerReferences = [controllerReference(owner)];
     await kube.patch(secrets, name, { metadata: { ownerReferences } });
   }
   return Buffer.from(text, 'base64').toString('utf8');

@@ -1,6 +1,14 @@
 /** The parts of Kubernetes' objects that are read here. The objects themselves stay as the server sent them. */
 import type { KubeObject } from '../kube/types.ts';
 
+export interface PodCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+  readonly lastTransitionTime?: string;
+}
+
 export interface PodObject extends KubeObject {
   readonly spec?: {
     readonly nodeName?: string;
@@ -9,13 +17,7 @@ export interface PodObject extends KubeObject {
   readonly status?: {
     readonly phase?: string;
     readonly reason?: string;
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly reason?: string;
-      readonly message?: string;
-      readonly lastTransitionTime?: string;
-    }[];
+    readonly conditions?: readonly PodCondition[];
     readonly containerStatuses?: readonly {
       readonly name: string;
       readonly restartCount?: number;
@@ -59,15 +61,14 @@ export interface KubeNodeObject extends KubeObject {
 const conditionOf = (
   { status }: Pick<PodObject | KubeNodeObject, 'status'>,
   type: string,
-): { readonly status: string; readonly reason?: string; readonly message?: string } | undefined =>
-  status?.conditions?.find((condition) => condition.type === type);
+): PodCondition | undefined => status?.conditions?.find((condition) => condition.type === type);
 
 export const isReady = (object: Pick<PodObject | KubeNodeObject, 'status'>): boolean =>
   conditionOf(object, 'Ready')?.status === 'True';
 
 /** Since when a pod is not ready, milliseconds since 1970; null: it is, or nobody says since when. */
 export function unreadySince(pod: PodObject): number | null {
-  const ready = pod.status?.conditions?.find(({ type }) => type === 'Ready');
+  const ready = conditionOf(pod, 'Ready');
   if (ready === undefined || ready.status === 'True') return null;
   const since = Date.parse(ready.lastTransitionTime ?? '');
   return Number.isNaN(since) ? null : since;

@@ -3,7 +3,7 @@
  * not whole is none: an error of the API server ends it, so that nothing is concluded from what is missing. A node that does not
  * answer is part of what is seen.
  */
-import { type Assignment, digestOf } from '../../../common/assignment.ts';
+import { digestOf } from '../../../common/assignment.ts';
 import type { NodeStatus } from '../../../common/cluster-contract.ts';
 import { bytesOfQuantity } from '../api/quantity.ts';
 import type { SettledSpec, SierraCluster } from '../api/sierra-cluster.ts';
@@ -75,6 +75,7 @@ export async function observe(context: ReconcileContext, look: Look): Promise<Se
     }),
   );
   const record = cluster.status?.assignment ?? null;
+  const digest = record === null ? null : digestOf(record);
   const indexes = new Set([
     ...observedPods.map(({ place }) => place.index),
     ...(record?.members ?? []).map(({ index }) => index),
@@ -83,7 +84,7 @@ export async function observe(context: ReconcileContext, look: Look): Promise<Se
   const nodes = await Promise.all(
     [...indexes]
       .sort((a, b) => a - b)
-      .map((index) => observeNode(context, placeOf(index), record, secret)),
+      .map((index) => observeNode(context, placeOf(index), digest, secret)),
   );
   const observed: Observed = {
     ...own,
@@ -177,13 +178,13 @@ function observeStatefulSet({ metadata, spec }: StatefulSetObject): ObservedStat
 async function observeNode(
   { nodes }: ReconcileContext,
   place: NodePlace,
-  record: Assignment | null,
+  digest: string | null,
   secret: string | null,
 ): Promise<ObservedNode> {
   if (secret === null) return { place, status: null, assignment: null };
   try {
     const status = await nodes.status(place.address, secret);
-    const assignment = follows(status, record)
+    const assignment = follows(status, digest)
       ? null
       : await nodes.assignment(place.address, secret);
     return { place, status, assignment };
@@ -192,8 +193,6 @@ async function observeNode(
   }
 }
 
-/** Whether a node has nothing that the record does not have. */
-function follows({ assignment }: NodeStatus, record: Assignment | null): boolean {
-  if (assignment === null) return true;
-  return record !== null && assignment.digest === digestOf(record);
-}
+/** Whether a node has nothing that the record, of this digest, does not have. */
+const follows = ({ assignment }: NodeStatus, digest: string | null): boolean =>
+  assignment === null || assignment.digest === digest;

@@ -11,7 +11,7 @@ import { settledSpec, type SierraCluster } from '../api/sierra-cluster.ts';
 import { type Refusal, refusalsOf } from '../api/validation.ts';
 import { podMonitors, sierraClusters } from '../kube/resources.ts';
 import { KubeError, type ObjectName } from '../kube/types.ts';
-import { type Plan, planOf, type Observed } from '../plan/index.ts';
+import { CONVERGED_MS, type Plan, planOf, type Observed } from '../plan/index.ts';
 import {
   childrenOf,
   type Owner,
@@ -27,8 +27,6 @@ import { clusterSecret } from './cluster-secret.ts';
 import type { ReconcileContext } from './context.ts';
 import { observe } from './observe.ts';
 
-/** When nothing was seen to change: nodes do not tell by themselves what happens among them. */
-export const SETTLED_MS = 15_000;
 /** After a conflict: what was read is old already. */
 const AT_ONCE_MS = 50;
 
@@ -153,7 +151,7 @@ function failed(plan: Plan, error: unknown): Plan {
 function refused(refusals: readonly Refusal[]): Plan {
   const waitsFor = refusals[0]?.message ?? null;
   return {
-    ...{ actions: [], events: [], lookAgainMs: SETTLED_MS, refusals },
+    ...{ actions: [], events: [], lookAgainMs: CONVERGED_MS, refusals },
     next: { action: 'nothing', target: null, waitsFor },
   };
 }

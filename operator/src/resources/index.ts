@@ -38,7 +38,7 @@ import { clientServiceOf, headlessServiceOf } from './services.ts';
 import { statefulSetsOf } from './stateful-set.ts';
 
 export { appliedHash } from './hash.ts';
-export { type Owner, ownerOf } from './owner.ts';
+export { controllerReference, type Owner, ownerOf, ownerReference } from './owner.ts';
 export { secretOf } from './secret.ts';
 export { revisionOf } from './stateful-set.ts';
 

@@ -1,6 +1,6 @@
 /** What every child has from the cluster that owns it. */
 import { API_VERSION, KIND, type SierraCluster } from '../api/sierra-cluster.ts';
-import type { ObjectMeta } from '../kube/types.ts';
+import type { ObjectMeta, OwnerReference } from '../kube/types.ts';
 import { clusterLabels, type ClusterName } from './names.ts';
 
 /** The cluster as its children need it. */
@@ -19,15 +19,21 @@ export type ChildMeta = ObjectMeta & {
   readonly labels: Readonly<Record<string, string>>;
 };
 
+/** Whoever has it goes when the cluster goes. */
+export const ownerReference = ({ name, uid }: Owner): OwnerReference => ({
+  ...{ apiVersion: API_VERSION, kind: KIND, name, uid },
+});
+
+/** Of what is the cluster's alone. */
+export const controllerReference = (owner: Owner): OwnerReference => ({
+  ...ownerReference(owner),
+  ...{ controller: true, blockOwnerDeletion: true },
+});
+
 /** Children go with their cluster: the garbage collector deletes them. */
 export const childMeta = (owner: Owner, name: string): ChildMeta => ({
   name,
   namespace: owner.namespace,
   labels: clusterLabels(owner),
-  ownerReferences: [
-    {
-      ...{ apiVersion: API_VERSION, kind: KIND, name: owner.name, uid: owner.uid },
-      ...{ controller: true, blockOwnerDeletion: true },
-    },
-  ],
+  ownerReferences: [controllerReference(owner)],
 });

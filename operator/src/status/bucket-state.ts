@@ -48,7 +48,7 @@ function replicaOf(view: ClusterView, bucket: number, id: string): ReplicaStatus
 }
 
 /** The pod is ready, and yet the operator hears nothing. */
-export function isUnheard(view: ClusterView, id: string): boolean {
+function isUnheard(view: ClusterView, id: string): boolean {
   const pod = silentPod(view, id);
   return pod?.isReady === true;
 }

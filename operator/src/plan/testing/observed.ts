@@ -1,5 +1,10 @@
 /** A cluster that is well, as the planner sees it; tests change what they are about. */
-import { type Assignment, digestOf, replicaIdOf } from '../../../../common/assignment.ts';
+import {
+  type Assignment,
+  digestOf,
+  type Replica,
+  replicaIdOf,
+} from '../../../../common/assignment.ts';
 import type { NodeStatus, ReplicaStatus } from '../../../../common/cluster-contract.ts';
 import { firstPlacement } from '../../../../common/placement.ts';
 import { type SettledSpec, settledSpec, type SierraClusterSpec } from '../../api/sierra-cluster.ts';
@@ -44,34 +49,44 @@ export function statusOf(
   const silent = away.map(memberId);
   const member = memberId(index);
   const { clusterId, epoch, version, bucketCount, partitionCount, members } = assignment;
-  const buckets = assignment.buckets.flatMap(({ replicas, preferred }, bucket): ReplicaStatus[] => {
-    const held = replicas.find((each) => each.member === member);
-    if (held === undefined) return [];
-    const voters = replicas.map((each) => each.member);
-    const ids = replicas.map((each) => replicaIdOf(clusterId, bucket, each).toString('hex'));
-    const others = voters.filter((id) => id !== member);
-    const leader = silent.includes(preferred)
-      ? (voters.find((id) => !silent.includes(id)) ?? null)
-      : preferred;
-    const followed = (id: string) => (silent.includes(id) ? 'probe' : 'stream');
-    return [
-      {
-        ...{ bucket, replica: replicaIdOf(clusterId, bucket, held).toString('hex'), term: 3 },
-        role: leader === member ? 'leader' : 'follower',
-        ...{ leader, commit: 10, applied: 10, last: 10, voters, learners: [] },
-        ...{ health: 'ok', committed: { index: 1, replicas: ids } },
-        lag: leader === member ? Object.fromEntries(others.map((id) => [id, 0])) : {},
-        ...(leader === member && {
-          progress: Object.fromEntries(others.map((id) => [id, followed(id)] as const)),
-        }),
-      },
-    ];
-  });
+  const isUp = (id: string): boolean => !silent.includes(id);
+  const buckets = heldReplicas(assignment, member, { isUp, isWilling: isUp });
   return {
     ...{ member, index, cluster: clusterId, version: '1', boot: 1, state: 'serving', members },
     ...{ bucketCount, partitionCount, buckets },
     assignment: { epoch, version, digest: digestOf(assignment) },
   };
+}
+
+/** What a member says of its replicas, where the assignment is in force. `isWilling`: whether a member would lead. */
+export function heldReplicas(
+  { clusterId, buckets }: Assignment,
+  member: string,
+  { isUp, isWilling }: Readonly<Record<'isUp' | 'isWilling', (id: string) => boolean>>,
+): ReplicaStatus[] {
+  return buckets.flatMap(({ replicas, preferred }, bucket): ReplicaStatus[] => {
+    const held = replicas.find((each) => each.member === member);
+    if (held === undefined) return [];
+    const nameOf = (replica: Replica): string =>
+      replicaIdOf(clusterId, bucket, replica).toString('hex');
+    const voters = replicas.map((each) => each.member);
+    const others = voters.filter((id) => id !== member);
+    const leader = isWilling(preferred) ? preferred : (voters.find(isWilling) ?? null);
+    return [
+      {
+        ...{ bucket, replica: nameOf(held), term: 3 },
+        role: leader === member ? 'leader' : 'follower',
+        ...{ leader, commit: 10, applied: 10, last: 10, voters, learners: [] },
+        ...{ health: 'ok', committed: { index: 1, replicas: replicas.map(nameOf) } },
+        lag: leader === member ? Object.fromEntries(others.map((id) => [id, 0])) : {},
+        ...(leader === member && {
+          progress: Object.fromEntries(
+            others.map((id) => [id, isUp(id) ? 'stream' : 'probe'] as const),
+          ),
+        }),
+      },
+    ];
+  });
 }
 
 /** A node with a fresh disk. */

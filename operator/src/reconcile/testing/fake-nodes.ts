@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 
-import { type Assignment, digestOf, isNewer, replicaIdOf } from '../../../../common/assignment.ts';
+import { type Assignment, digestOf, isNewer } from '../../../../common/assignment.ts';
 import type {
   AssignmentUpdate,
   DrainStatus,
@@ -12,6 +12,7 @@ import type {
   ReplicaStatus,
 } from '../../../../common/cluster-contract.ts';
 import { NodeError, type NodesApi } from '../../nodes/types.ts';
+import { heldReplicas } from '../../plan/testing/observed.ts';
 
 export interface FakeDisk {
   readonly memberId: string;
@@ -120,7 +121,7 @@ export class FakeNodes implements NodesApi {
               digest: digestOf(assignment),
             },
       ...this.#counts,
-      buckets: this.#inForce()?.buckets.flatMap((_, bucket) => this.#replica(disk, bucket)) ?? [],
+      buckets: this.#replicasOf(disk),
     };
   }
 
@@ -131,34 +132,15 @@ export class FakeNodes implements NodesApi {
     return oldest ?? null;
   }
 
-  #replica({ memberId }: FakeDisk, bucket: number): ReplicaStatus[] {
+  #replicasOf({ memberId }: FakeDisk): ReplicaStatus[] {
     const assignment = this.#inForce();
-    const { replicas = [], preferred = '' } = assignment?.buckets[bucket] ?? {};
-    const held = replicas.find(({ member }) => member === memberId);
-    if (assignment === null || held === undefined) return [];
-    const nameOf = (replica: (typeof replicas)[number]): string =>
-      replicaIdOf(assignment.clusterId, bucket, replica).toString('hex');
+    if (assignment === null) return [];
     const up = new Map(
       [...this.#processes.values()].map((process) => [process.disk.memberId, process] as const),
     );
-    const able = replicas
-      .map(({ member }) => member)
-      .filter((member) => up.get(member)?.isDraining === false);
-    const leader = able.includes(preferred) ? preferred : (able[0] ?? null);
-    const others = replicas.map(({ member }) => member).filter((member) => member !== memberId);
-    return [
-      {
-        ...{ bucket, replica: nameOf(held), term: 2, leader, commit: 5, applied: 5, last: 5 },
-        role: leader === memberId ? 'leader' : 'follower',
-        ...{ voters: replicas.map(({ member }) => member), learners: [], health: 'ok' },
-        lag: leader === memberId ? Object.fromEntries(others.map((member) => [member, 0])) : {},
-        committed: { index: 1, replicas: replicas.map(nameOf) },
-        ...(leader === memberId && {
-          progress: Object.fromEntries(
-            others.map((member) => [member, up.has(member) ? 'stream' : 'probe'] as const),
-          ),
-        }),
-      },
-    ];
+    return heldReplicas(assignment, memberId, {
+      isUp: (id) => up.has(id),
+      isWilling: (id) => up.get(id)?.isDraining === false,
+    });
   }
 }
