@@ -46,7 +46,7 @@ export class Manager {
   readonly #metrics: OperatorMetrics;
   /** By key: when the look that is under way has begun. */
   readonly #looking = new Map<string, number>();
-  readonly #clients: readonly KubeClient[];
+  readonly #clients: readonly { close(): Promise<void> }[];
 
   constructor(connection: KubeConnection, config: OperatorConfig, log: Logger) {
     this.#config = config;
@@ -56,11 +56,12 @@ export class Manager {
     const forElection = new KubeClient(connection);
     this.#election = new LeaderElection(forElection, { namespace, name, identity, log });
     const kube = new KubeClient(connection, { mayWrite: () => this.#election.assertLeader() });
-    this.#clients = [forElection, kube];
+    const nodes = new NodesClient();
+    this.#clients = [forElection, kube, nodes];
     this.#metrics = new OperatorMetrics({ queueDepth: () => this.#queue.depth });
     const recorder = new EventRecorder(kube, { controller: 'sierradb.io/operator', identity, log });
     this.#reconciler = new Reconciler({
-      ...{ kube, nodes: new NodesClient(), log, defaultImage: config.defaultImage },
+      ...{ kube, nodes, log, defaultImage: config.defaultImage },
       now: () => Date.now(),
       newId: () => randomUUID(),
       newSecret: () => randomBytes(32).toString('hex'),

@@ -10,7 +10,7 @@
 import { systemRandom, type Random } from '../../../common/random.ts';
 import type { KubeClient } from './client.ts';
 import { silentLog, type KubeLog } from './log.ts';
-import { pause, systemTimers, type Timers } from './timers.ts';
+import { type Backoff, backoffMs, pause, systemTimers, type Timers } from './timers.ts';
 import {
   KubeError,
   type KubeObject,
@@ -19,8 +19,7 @@ import {
   type ResourceType,
 } from './types.ts';
 
-const BACKOFF_MIN_MS = 800;
-const BACKOFF_MAX_MS = 30_000;
+const BACKOFF: Backoff = { minMs: 800, maxMs: 30_000 };
 const TIMEOUT_MIN_S = 240;
 const TIMEOUT_SPREAD_S = 61;
 /** A watch that outlives its timeout by this is one whose server is gone. */
@@ -199,9 +198,8 @@ export class Reflector<T extends KubeObject> {
   }
 
   #delayMs(error: KubeError): number {
-    const limitMs = Math.min(BACKOFF_MIN_MS * 2 ** (this.#failures - 1), BACKOFF_MAX_MS);
-    const delayMs = limitMs / 2 + this.#random.below(limitMs / 2 + 1);
-    return Math.min(Math.max(delayMs, error.retryAfterMs ?? 0), BACKOFF_MAX_MS);
+    const delayMs = backoffMs(this.#failures, BACKOFF, this.#random);
+    return Math.min(Math.max(delayMs, error.retryAfterMs ?? 0), BACKOFF.maxMs);
   }
 
   #heard(): void {

@@ -5,7 +5,7 @@
 import { Agent, request, type Dispatcher } from 'undici';
 import { systemRandom, type Random } from '../../../common/random.ts';
 import type { KubeConnection } from './connection.ts';
-import { pause, systemTimers, type Timers } from './timers.ts';
+import { type Backoff, backoffMs, pause, systemTimers, type Timers } from './timers.ts';
 import { KubeError } from './types.ts';
 
 const CONNECTIONS_MAX = 16;
@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 /** A peer that is gone without a word is noticed by the kernel, below the timers of the reflector. */
 const KEEP_ALIVE_DELAY_MS = 15_000;
 const ATTEMPTS_MAX = 4;
-const RETRY_DELAY_MS = 200;
+const BACKOFF: Backoff = { minMs: 400, maxMs: Infinity };
 const RETRY_AFTER_MAX_MS = 10_000;
 
 export interface TransportOptions {
@@ -149,8 +149,7 @@ export class Transport {
 
   #delayMs(attempt: number, error: KubeError): number {
     if (error.retryAfterMs !== null) return Math.min(error.retryAfterMs, RETRY_AFTER_MAX_MS);
-    const limitMs = RETRY_DELAY_MS * 2 ** attempt;
-    return limitMs / 2 + this.#random.below(limitMs / 2);
+    return backoffMs(attempt, BACKOFF, this.#random);
   }
 }
 

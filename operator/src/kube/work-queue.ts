@@ -7,10 +7,9 @@
  * - Work that fails is repeated, each time in a row after a longer while; a key that is added meanwhile does not wait for that.
  */
 import { systemRandom, type Random } from '../../../common/random.ts';
-import { systemTimers, type Timers } from './timers.ts';
+import { type Backoff, backoffMs, systemTimers, type Timers } from './timers.ts';
 
-const BACKOFF_MIN_MS = 500;
-const BACKOFF_MAX_MS = 30_000;
+const BACKOFF: Backoff = { minMs: 500, maxMs: 30_000 };
 
 export interface WorkQueueOptions {
   /** Keys that are worked on at the same time; default 4. */
@@ -116,16 +115,11 @@ export class WorkQueue {
       // Whoever works knows what to say about it.
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
-      this.addAfter(key, this.#backoffMs(failures));
+      this.addAfter(key, backoffMs(failures, BACKOFF, this.#random));
     } finally {
       this.#running.delete(key);
       if (this.#again.delete(key)) this.#waiting.add(key);
       this.#next();
     }
-  }
-
-  #backoffMs(failures: number): number {
-    const limitMs = Math.min(BACKOFF_MIN_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
-    return limitMs / 2 + this.#random.below(limitMs / 2 + 1);
   }
 }
